@@ -1,0 +1,309 @@
+//! The server's sockets, and requests on their way to a reply.
+
+use super::StartError;
+use crate::auth::Keys;
+use crate::config::{AddressFamily, NetworkConfig};
+use crate::io::{Output, SocketId, SocketSpec, Stamp, Token};
+use crate::random::Random;
+use crate::server::{
+    AccessList, Broadcasts, DueBroadcast, MonoScale, PendingReply, Shard, Snapshot, Verdict, admit,
+};
+use crate::sync::discipline::Discipline;
+use crate::sync::kernel::Change;
+use crate::time::{Mono, Now, NtpTimestamp};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// Replies whose transmit timestamp may still come.
+const MAX_TOKENS: usize = 1024;
+/// Packets that wait to be made; a driver that polls after every input never has more than a few.
+const MAX_PENDING: usize = 1024;
+
+/// The NTP server without its thread.
+pub(super) struct Serving {
+    pub(super) access: AccessList,
+    pub(super) shard: Shard,
+    mono: MonoScale,
+    port: u16,
+    family: AddressFamily,
+    bind: [IpAddr; 2],
+    ptp: bool,
+    sockets: [Option<SocketId>; 2],
+    /// Sockets that could not be opened; tried again when access changes.
+    failed: [bool; 2],
+    next_socket: u32,
+    broadcasts: Broadcasts,
+    pending: VecDeque<Pending>,
+    /// The packet handed out last was one of ours.
+    sent_last: bool,
+    next_token: u64,
+    /// Tokens of sent replies, oldest first, with the key of what is saved.
+    tokens: VecDeque<(u64, NtpTimestamp)>,
+}
+
+/// A packet that is to be made.
+enum Pending {
+    /// To a request.
+    Reply {
+        on: SocketId,
+        from: SocketAddr,
+        to: Option<IpAddr>,
+        reply: PendingReply,
+    },
+    Broadcast(DueBroadcast),
+}
+
+impl Serving {
+    pub(super) fn new(
+        config: &NetworkConfig,
+        port: u16,
+        family: AddressFamily,
+        random: &mut dyn Random,
+    ) -> Result<Self, StartError> {
+        Ok(Self {
+            access: AccessList::new(&config.access)?,
+            shard: Shard::new(config, random),
+            mono: MonoScale::new(random),
+            port,
+            family,
+            bind: [
+                IpAddr::V4(config.bind_v4.unwrap_or(Ipv4Addr::UNSPECIFIED)),
+                IpAddr::V6(config.bind_v6.unwrap_or(Ipv6Addr::UNSPECIFIED)),
+            ],
+            ptp: config.ptp_port != 0,
+            sockets: [None; 2],
+            failed: [false; 2],
+            next_socket: 0,
+            broadcasts: Broadcasts::new(&[], Mono::default(), random),
+            pending: VecDeque::new(),
+            sent_last: false,
+            next_token: 0,
+            tokens: VecDeque::new(),
+        })
+    }
+
+    /// Begins to broadcast.
+    pub(super) fn start_broadcasts(&mut self, config: &NetworkConfig, now: Mono, random: &mut dyn Random) {
+        self.broadcasts = Broadcasts::new(&config.broadcasts, now, random);
+    }
+
+    /// Opens or closes the socket of a family (`spec/ntp.md` section 8.1). Gives the new state if it changed.
+    /// `needed`: a source needs it.
+    pub(super) fn update_socket(
+        &mut self,
+        v6: bool,
+        needed: bool,
+        outputs: &mut VecDeque<Output>,
+    ) -> Option<Option<SocketId>> {
+        let i = usize::from(v6);
+        let enabled = match self.family {
+            AddressFamily::Any => true,
+            AddressFamily::V4 => !v6,
+            AddressFamily::V6 => v6,
+        };
+        let allowed = if v6 {
+            self.access.any_v6()
+        } else {
+            self.access.any_v4()
+        };
+        let needed = needed || allowed || self.broadcasts.any(v6);
+        let wanted = self.port != 0 && enabled && needed;
+        match (wanted, self.sockets[i]) {
+            (true, None) if !self.failed[i] => {
+                let socket = self.new_socket();
+                let local = SocketAddr::new(self.bind[i], self.port);
+                outputs.push_back(Output::Open {
+                    socket,
+                    spec: SocketSpec::Bound { local, server: true },
+                });
+                self.sockets[i] = Some(socket);
+                Some(self.sockets[i])
+            }
+            (false, Some(socket)) => {
+                outputs.push_back(Output::Close(socket));
+                self.sockets[i] = None;
+                Some(None)
+            }
+            (false, None) => {
+                self.failed[i] = false;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Numbers below those of the sources' sockets. They come back after a round, but never while in use.
+    fn new_socket(&mut self) -> SocketId {
+        loop {
+            let socket = SocketId(self.next_socket);
+            self.next_socket = (self.next_socket + 1) % crate::source::FIRST_SOCKET;
+            if !self.sockets.contains(&Some(socket)) {
+                return socket;
+            }
+        }
+    }
+
+    /// A socket could not be opened. Gives its family (true is IPv6) if it is one of the server's.
+    pub(super) fn not_opened(&mut self, on: SocketId) -> Option<bool> {
+        let i = self.sockets.iter().position(|socket| *socket == Some(on))?;
+        self.sockets[i] = None;
+        self.failed[i] = true;
+        Some(i == 1)
+    }
+
+    /// Sockets that could not be opened may be tried again.
+    pub(super) fn try_again(&mut self) {
+        self.failed = [false; 2];
+    }
+
+    /// True if the packet that was handed out last is one of ours; nobody cares for its loss.
+    pub(super) const fn sent_last(&self) -> bool {
+        self.sent_last
+    }
+
+    /// The packet handed out last was somebody else's.
+    pub(super) const fn other_sent(&mut self) {
+        self.sent_last = false;
+    }
+
+    /// When [`Self::on_timeout`] wants to be called.
+    pub(super) fn next_wakeup(&self) -> Option<Mono> {
+        self.broadcasts.next_wakeup()
+    }
+
+    /// Takes the broadcasts that are due.
+    pub(super) fn on_timeout(&mut self, now: Mono, random: &mut dyn Random) {
+        while let Some(due) = self.broadcasts.pop_due(now, random) {
+            self.push(Pending::Broadcast(due));
+        }
+    }
+
+    fn push(&mut self, packet: Pending) {
+        if self.pending.len() < MAX_PENDING {
+            self.pending.push_back(packet);
+        }
+    }
+
+    /// Takes what is no reply to one of our own requests.
+    #[allow(clippy::too_many_arguments)] // They are the fields of one input.
+    pub(super) fn request(
+        &mut self,
+        discipline: &mut Discipline,
+        keys: &Keys,
+        random: &mut dyn Random,
+        now: Now,
+        on: SocketId,
+        from: SocketAddr,
+        to: Option<IpAddr>,
+        bytes: &[u8],
+        rx: &Stamp,
+    ) {
+        let view = snapshot(discipline, &self.access, keys, self.mono, self.ptp, random, now);
+        if let Verdict::Reply(reply) = admit(&view, &mut self.shard, random, bytes, from, rx) {
+            self.push(Pending::Reply { on, from, to, reply });
+        }
+    }
+
+    /// The next reply, with a fresh transmit timestamp.
+    pub(super) fn poll_output(
+        &mut self,
+        discipline: &mut Discipline,
+        keys: &Keys,
+        random: &mut dyn Random,
+        now: Now,
+    ) -> Option<Output> {
+        while let Some(packet) = self.pending.pop_front() {
+            let view = snapshot(discipline, &self.access, keys, self.mono, self.ptp, random, now);
+            let output = match packet {
+                Pending::Reply { on, from, to, reply } => {
+                    let Some(built) = reply.build(&view, &mut self.shard, random, now.raw) else {
+                        continue;
+                    };
+                    Output::Send {
+                        on,
+                        to: from,
+                        from: to,
+                        token: built.saved.map(|saved| self.token(saved)),
+                        bytes: built.bytes,
+                    }
+                }
+                Pending::Broadcast(due) => {
+                    let Some(on) = self.sockets[usize::from(due.remote.is_ipv6())] else {
+                        continue;
+                    };
+                    Output::Send {
+                        on,
+                        to: due.remote,
+                        from: None,
+                        token: None,
+                        bytes: due.build(&view, random, now.raw),
+                    }
+                }
+            };
+            self.sent_last = true;
+            return Some(output);
+        }
+        None
+    }
+
+    fn token(&mut self, saved: NtpTimestamp) -> Token {
+        self.next_token = (self.next_token + 1) & (u64::MAX >> 1);
+        if self.tokens.len() == MAX_TOKENS {
+            self.tokens.pop_front();
+        }
+        self.tokens.push_back((self.next_token, saved));
+        Token(self.next_token)
+    }
+
+    /// A better transmit timestamp of a reply.
+    pub(super) fn sent(
+        &mut self,
+        discipline: &mut Discipline,
+        keys: &Keys,
+        random: &mut dyn Random,
+        now: Now,
+        token: Token,
+        tx: &Stamp,
+    ) {
+        let Ok(position) = self.tokens.binary_search_by_key(&token.0, |(known, _)| *known) else {
+            return;
+        };
+        if let Some((_, saved)) = self.tokens.remove(position) {
+            let view = snapshot(discipline, &self.access, keys, self.mono, self.ptp, random, now);
+            self.shard.sent(&view, saved, tx);
+        }
+    }
+
+    /// The clock was changed.
+    pub(super) fn announce(&mut self, change: &Change, random: &mut dyn Random) {
+        self.shard.changed(change);
+        self.mono.changed(change, random);
+    }
+}
+
+fn snapshot<'a>(
+    discipline: &mut Discipline,
+    access: &'a AccessList,
+    keys: &'a Keys,
+    mono: MonoScale,
+    ptp: bool,
+    random: &mut dyn Random,
+    now: Now,
+) -> Snapshot<'a> {
+    let clock = &discipline.clock;
+    let (cook, quantum, precision) = (clock.snapshot(), clock.precision(), clock.precision_log());
+    let at = cook.cook(now.raw).0;
+    let served = discipline.served(at, now.mono, random);
+    Snapshot {
+        cook,
+        served,
+        quantum,
+        precision,
+        smoothing: discipline.smoothing_offset(at),
+        hide_leap: discipline.hides_leap(),
+        mono,
+        ptp,
+        access,
+        keys,
+    }
+}

@@ -1,0 +1,222 @@
+//! The engine's inputs and outputs: the whole interface between thinking and doing.
+
+use crate::event::{Event, record::Record};
+use crate::time::Raw;
+use bytes::Bytes;
+use std::net::{IpAddr, SocketAddr};
+
+/// A socket that the engine asked for; numbers are never used again.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SocketId(pub u32);
+
+/// A name query; numbers are never used again.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct QueryId(pub u32);
+
+/// Marks a packet whose transmit timestamp is wanted.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Token(pub u64);
+
+/// Who took a timestamp.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Origin {
+    /// We, after waking up.
+    #[default]
+    Daemon,
+    /// The kernel's network stack.
+    Kernel,
+    /// The network card.
+    Hardware,
+}
+
+impl Origin {
+    /// The letter in logs and reports.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Daemon => 'D',
+            Self::Kernel => 'K',
+            Self::Hardware => 'H',
+        }
+    }
+}
+
+/// A timestamp of a packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Stamp {
+    /// When, by the kernel's clock.
+    pub at: Raw,
+    /// Uncertainty of the reading, s.
+    pub error: f64,
+    /// Who took it.
+    pub origin: Origin,
+}
+
+/// Which socket to open. All are UDP, non-blocking, with receive timestamps (`spec/ntp.md` section 8).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum SocketSpec {
+    /// For one request: connected to `remote`, from `local` if given.
+    Client {
+        /// Server's address.
+        remote: SocketAddr,
+        /// `bindacqaddress`.
+        local: Option<IpAddr>,
+    },
+    /// Unconnected, bound to `local` (`port`, `acquisitionport`). An IPv6 one takes IPv6 only.
+    Bound {
+        /// Address and port.
+        local: SocketAddr,
+        /// Serves clients: `SO_BROADCAST`, `binddevice` instead of `bindacqdevice`.
+        server: bool,
+    },
+}
+
+/// Where a command came from, and where its reply goes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Peer {
+    /// The Unix socket: path of the client's socket, as bytes.
+    Unix(Vec<u8>),
+    /// UDP.
+    Udp {
+        /// Client's address.
+        remote: SocketAddr,
+        /// Our address that it was sent to, if known.
+        local: Option<IpAddr>,
+    },
+}
+
+/// Why a name has no address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum ResolveError {
+    /// May work later.
+    #[error("temporary failure in name resolution")]
+    Temporary,
+    /// There is no usable address.
+    #[error("no usable address")]
+    NoAddress,
+}
+
+/// What happened outside.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// `next_wakeup` was reached.
+    Timeout,
+    /// A datagram arrived.
+    Datagram {
+        /// On this socket.
+        on: SocketId,
+        /// From here.
+        from: SocketAddr,
+        /// To this address of ours, if known.
+        to: Option<IpAddr>,
+        /// Its payload.
+        bytes: &'a [u8],
+        /// When.
+        rx: Stamp,
+    },
+    /// A better transmit timestamp of a packet sent with a token.
+    Sent {
+        /// The packet's mark.
+        token: Token,
+        /// When it left.
+        tx: Stamp,
+    },
+    /// The packet that was to be sent last on this socket could not be sent.
+    NotSent {
+        /// The socket.
+        on: SocketId,
+    },
+    /// A socket could not be opened.
+    NotOpened {
+        /// The socket.
+        on: SocketId,
+    },
+    /// Answer to [`Output::Resolve`].
+    Resolved {
+        /// The query.
+        query: QueryId,
+        /// Addresses in the resolver's order.
+        result: Result<Vec<IpAddr>, ResolveError>,
+    },
+    /// A datagram on a command socket.
+    Command {
+        /// From whom.
+        from: Peer,
+        /// Its payload.
+        bytes: &'a [u8],
+    },
+}
+
+/// A file that the engine wants written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FileJob {
+    /// The drift file: frequency (ppm) and skew (ppm).
+    Drift {
+        /// Absolute frequency, ppm.
+        frequency: f64,
+        /// Skew, ppm.
+        skew: f64,
+    },
+    /// A dump of a source's history: file name below `dumpdir`; `None` removes the file.
+    Dump {
+        /// For example `192.0.2.1.dat`.
+        name: String,
+        /// Contents.
+        text: Option<String>,
+    },
+    /// Close the log files, so that they are opened again at the next line (`cyclelogs`).
+    CycleLogs,
+}
+
+/// What is to be done outside.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Open a socket.
+    Open {
+        /// Its number from now on.
+        socket: SocketId,
+        /// Which.
+        spec: SocketSpec,
+    },
+    /// Close a socket.
+    Close(SocketId),
+    /// Send a datagram.
+    Send {
+        /// From this socket.
+        on: SocketId,
+        /// To here (also for a connected socket).
+        to: SocketAddr,
+        /// From this address of ours (`IP_PKTINFO`), if it matters.
+        from: Option<IpAddr>,
+        /// Payload.
+        bytes: Bytes,
+        /// If its transmit timestamp is wanted.
+        token: Option<Token>,
+    },
+    /// Look a name up.
+    Resolve {
+        /// The query.
+        query: QueryId,
+        /// The name.
+        name: String,
+    },
+    /// Write a file.
+    Save(FileJob),
+    /// Answer a command.
+    Reply {
+        /// To whom.
+        to: Peer,
+        /// Payload.
+        bytes: Bytes,
+    },
+    /// A message for the message log.
+    Log(Event),
+    /// A line for a log file.
+    Record(Record),
+    /// Read the `sourcedir` files again and hand them to the engine.
+    ReloadSources,
+    /// Read the key file again and hand it to the engine.
+    Rekey,
+    /// End the daemon with this exit status, in good order.
+    Exit(u8),
+}

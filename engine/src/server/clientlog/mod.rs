@@ -1,0 +1,396 @@
+//! What is remembered about clients (`spec/ntp.md` section 5.3): hits, drops, rates and tokens of each address,
+//! in a table that grows up to a fixed size and then replaces the records that were not used for longest.
+
+#[cfg(test)]
+mod tests;
+
+use super::ratelimit::{Limit, Limiter};
+use crate::config::RateLimit;
+use crate::random::Random;
+use crate::time::Cooked;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::net::IpAddr;
+
+/// Records of a slot: an address can be in any record of its slot.
+const SLOT: usize = 8;
+/// What `clientloglimit` counts for a record: the record, its saved timestamps, and half as much during growth.
+const RECORD_COST: u64 = (64 + 16) * SLOT as u64 * 3 / 2;
+const MAX_RECORDS: u64 = 1 << 24;
+/// A rate that is not known yet.
+const NO_RATE: i8 = i8::MIN;
+
+/// What a client can ask for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Service {
+    /// NTP
+    Ntp = 0,
+    /// NTS key establishment.
+    Nke = 1,
+    /// Commands.
+    Command = 2,
+}
+
+/// Number of services.
+const SERVICES: usize = 3;
+
+/// A record of the table. Numbers are valid until the next hit.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct RecordIndex(usize);
+
+/// What is known about one client, as the command `clients` reports it. Arrays are by [`Service`].
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ClientReport {
+    /// Its address.
+    pub address: IpAddr,
+    /// Requests.
+    pub hits: [u32; SERVICES],
+    /// Requests dropped by the rate limit.
+    pub drops: [u32; SERVICES],
+    /// log2 s between requests; 127: not known.
+    pub interval: [i8; SERVICES],
+    /// log2 s between NTP requests after dropped ones; 127: not known.
+    pub timeout_interval: i8,
+    /// Seconds since the last request; `u32::MAX`: never.
+    pub last_hit_ago: [u32; SERVICES],
+}
+
+/// Totals of a service.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Totals {
+    /// Requests.
+    pub hits: u64,
+    /// Requests dropped by the rate limit.
+    pub drops: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    address: Option<IpAddr>,
+    last_hit: [u32; SERVICES],
+    hits: [u32; SERVICES],
+    drops: [u16; SERVICES],
+    tokens: [u16; SERVICES],
+    /// Quarters of log2 of requests a second.
+    rate: [i8; SERVICES],
+    timeout_rate: i8,
+    /// Bit of each service whose last request was dropped.
+    dropped: u8,
+}
+
+impl Record {
+    const EMPTY: Self = Self {
+        address: None,
+        last_hit: [0; SERVICES],
+        hits: [0; SERVICES],
+        drops: [0; SERVICES],
+        tokens: [0; SERVICES],
+        rate: [NO_RATE; SERVICES],
+        timeout_rate: NO_RATE,
+        dropped: 0,
+    };
+
+    /// Time of the last request of any service, as an age: larger is older.
+    fn age(&self, now: u32) -> u32 {
+        let ages = self
+            .last_hit
+            .iter()
+            .filter(|&&hit| hit != 0)
+            .map(|&hit| now.wrapping_sub(hit));
+        // What is after now (the clock was stepped back) is young.
+        ages.map(|age| if age > i32::MAX as u32 { 0 } else { age })
+            .min()
+            .unwrap_or(u32::MAX)
+    }
+
+    fn total_hits(&self) -> u64 {
+        self.hits.iter().map(|&hits| u64::from(hits)).sum()
+    }
+}
+
+/// The client log.
+#[derive(Clone, Debug)]
+pub struct ClientLog {
+    /// Whole slots, a power of two of them; none: `noclientlog`.
+    records: Vec<Record>,
+    max_slots: usize,
+    limiters: [Option<Limiter>; SERVICES],
+    totals: [Totals; SERVICES],
+    replaced: u64,
+    seed: [u64; 2],
+    /// Added to all times, ns, so that clients cannot know where a tick starts.
+    offset: u32,
+}
+
+/// Nanoseconds of a tick.
+const TICK: u32 = 62_500_000;
+
+impl ClientLog {
+    /// A log of at most `limit` octets (`clientloglimit`); none: `noclientlog`. `limits` are by [`Service`].
+    #[must_use]
+    pub fn new(limit: Option<u64>, limits: [Option<RateLimit>; SERVICES], random: &mut dyn Random) -> Self {
+        let max_slots = limit.map_or(0, |octets| {
+            let slots = (octets / RECORD_COST).clamp(1, MAX_RECORDS / SLOT as u64);
+            1 << slots.ilog2()
+        });
+        let mut limiters = limits.map(|limit| limit.map(|limit| Limiter::new(&limit)));
+        // Only NTP has a KoD.
+        for limiter in limiters.iter_mut().skip(1).flatten() {
+            limiter.kod = 0;
+        }
+        Self {
+            records: vec![Record::EMPTY; if max_slots > 0 { SLOT } else { 0 }],
+            max_slots,
+            limiters,
+            totals: [Totals::default(); SERVICES],
+            replaced: 0,
+            seed: [random.bits64(), random.bits64()],
+            offset: random.bits32() % TICK,
+        }
+    }
+
+    /// False with `noclientlog`.
+    #[must_use]
+    pub const fn is_active(&self) -> bool {
+        self.max_slots > 0
+    }
+
+    /// Most records that there can be; also the number of timestamps to be saved for interleaved mode.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.max_slots * SLOT
+    }
+
+    /// Records that there are now, empty ones included: where the command `clients` ends.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// True if there is no table.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Totals of a service.
+    #[must_use]
+    pub const fn totals(&self, service: Service) -> Totals {
+        self.totals[service as usize]
+    }
+
+    /// Records that were replaced by others.
+    #[must_use]
+    pub const fn replaced(&self) -> u64 {
+        self.replaced
+    }
+
+    /// The limit of a service.
+    #[must_use]
+    pub const fn limiter(&self, service: Service) -> Option<&Limiter> {
+        self.limiters[service as usize].as_ref()
+    }
+
+    /// Counts a request; `address` is none for commands over the Unix socket. Returns the client's record, if
+    /// there is one.
+    pub fn hit(&mut self, service: Service, address: Option<IpAddr>, time: Cooked) -> Option<RecordIndex> {
+        let s = service as usize;
+        self.totals[s].hits += 1;
+        let now = self.ticks(time);
+        let index = self.find(address?, now)?;
+        let limiter = self.limiters[s];
+        let record = self.records.get_mut(index)?;
+        let last = std::mem::replace(&mut record.last_hit[s], now);
+        record.hits[s] = record.hits[s].saturating_add(1);
+        let interval = now.wrapping_sub(last);
+        if last == 0 || interval > i32::MAX as u32 {
+            return Some(RecordIndex(index));
+        }
+        if let Some(limiter) = limiter {
+            record.tokens[s] = limiter.refill(record.tokens[s], last, now);
+        }
+        let after_drop = service == Service::Ntp && record.dropped & 1 != 0;
+        let rate = if after_drop {
+            &mut record.timeout_rate
+        } else {
+            &mut record.rate[s]
+        };
+        *rate = next_rate(*rate, interval);
+        Some(RecordIndex(index))
+    }
+
+    /// Decides about the request that was just counted. Without a record or a limit it passes.
+    pub fn limit(&mut self, service: Service, record: Option<RecordIndex>, random: &mut dyn Random) -> Limit {
+        let s = service as usize;
+        let Some((record, limiter)) = record
+            .and_then(|i| self.records.get_mut(i.0))
+            .zip(self.limiters[s])
+        else {
+            return Limit::Pass;
+        };
+        record.dropped &= !(1 << s);
+        if let Some(left) = record.tokens[s].checked_sub(limiter.per_hit) {
+            record.tokens[s] = left;
+            return Limit::Pass;
+        }
+        let bits = random.bits32();
+        let mut drop = bits & ((1 << limiter.leak) - 1) != 0;
+        // A client that asks more often when it gets no answer is better answered.
+        let impatient =
+            record.timeout_rate != NO_RATE && i32::from(record.timeout_rate) > i32::from(record.rate[s]) + 4;
+        drop ^= service == Service::Ntp && impatient;
+        if !drop {
+            record.tokens[s] = 0;
+            return Limit::Pass;
+        }
+        if limiter.kod > 0 && bits >> 16 & ((1 << limiter.kod) - 1) == 0 {
+            return Limit::Kod;
+        }
+        record.dropped |= 1 << s;
+        record.drops[s] = record.drops[s].saturating_add(1);
+        self.totals[s].drops += 1;
+        Limit::Drop
+    }
+
+    /// What is known about the client in this place of the table; none: the place is empty.
+    #[must_use]
+    pub fn report(&self, index: usize, now: Cooked) -> Option<ClientReport> {
+        let record = self.records.get(index)?;
+        let now = self.ticks(now);
+        Some(ClientReport {
+            address: record.address?,
+            hits: record.hits,
+            drops: record.drops.map(u32::from),
+            interval: record.rate.map(interval_of_rate),
+            timeout_interval: interval_of_rate(record.timeout_rate),
+            last_hit_ago: record.last_hit.map(|hit| {
+                if hit == 0 {
+                    u32::MAX
+                } else {
+                    now.wrapping_sub(hit) >> 4
+                }
+            }),
+        })
+    }
+
+    /// Zeroes the hits and drops of the client in this place.
+    pub fn reset(&mut self, index: usize) {
+        if let Some(record) = self.records.get_mut(index) {
+            record.hits = [0; SERVICES];
+            record.drops = [0; SERVICES];
+        }
+    }
+
+    /// Time in 1/16 s, never 0.
+    fn ticks(&self, time: Cooked) -> u32 {
+        let nanos = u64::from(time.nsec() + self.offset);
+        let ticks = (time.sec() as u32)
+            .wrapping_shl(4)
+            .wrapping_add((nanos / u64::from(TICK)) as u32);
+        ticks.max(1)
+    }
+
+    fn slot(&self, address: &IpAddr) -> usize {
+        let mut hasher = DefaultHasher::new();
+        self.seed.hash(&mut hasher);
+        match address {
+            IpAddr::V4(address) => hasher.write(&address.octets()),
+            IpAddr::V6(address) => hasher.write(&address.octets()),
+        }
+        let slots = self.records.len() / SLOT;
+        hasher.finish() as usize & (slots - 1)
+    }
+
+    /// The record of an address, made if there is none.
+    fn find(&mut self, address: IpAddr, now: u32) -> Option<usize> {
+        if !self.is_active() {
+            return None;
+        }
+        loop {
+            let first = self.slot(&address) * SLOT;
+            let slot = self.records.get(first..first + SLOT)?;
+            if let Some(i) = slot.iter().position(|record| record.address == Some(address)) {
+                return Some(first + i);
+            }
+            let index = match slot.iter().position(|record| record.address.is_none()) {
+                Some(i) => first + i,
+                None if self.grow() => continue,
+                None => {
+                    self.replaced += 1;
+                    let key = |r: &Record| (u32::MAX - r.age(now), r.total_hits());
+                    let (i, _) = slot_min(&self.records[first..first + SLOT], key)?;
+                    first + i
+                }
+            };
+            let tokens = self.limiters.map(|limiter| limiter.map_or(0, |l| l.max));
+            *self.records.get_mut(index)? = Record {
+                address: Some(address),
+                tokens,
+                ..Record::EMPTY
+            };
+            return Some(index);
+        }
+    }
+
+    /// Doubles the number of slots if that is allowed. A slot's records go to two new ones, so all find room.
+    fn grow(&mut self) -> bool {
+        let slots = self.records.len() / SLOT;
+        if 2 * slots > self.max_slots {
+            return false;
+        }
+        let old = std::mem::replace(&mut self.records, vec![Record::EMPTY; 2 * slots * SLOT]);
+        for record in old {
+            let Some(address) = record.address else { continue };
+            let first = self.slot(&address) * SLOT;
+            if let Some(free) = self.records[first..first + SLOT]
+                .iter_mut()
+                .find(|r| r.address.is_none())
+            {
+                *free = record;
+            }
+        }
+        true
+    }
+}
+
+fn slot_min<K: Ord>(slot: &[Record], key: impl Fn(&Record) -> K) -> Option<(usize, &Record)> {
+    slot.iter().enumerate().min_by_key(|(_, record)| key(record))
+}
+
+/// A rate, moved toward that of the last interval (ticks): slowly up, quickly down.
+fn next_rate(rate: i8, interval: u32) -> i8 {
+    // Minus the rate of this interval.
+    let log = if interval == 0 {
+        -20
+    } else {
+        let (mut i, mut log) = (interval + interval / 2, -16);
+        while i > 1 && log < 56 {
+            i >>= 1;
+            log += 4;
+        }
+        log
+    };
+    let old = i32::from(rate);
+    let new = if rate == NO_RATE {
+        -log
+    } else if old < -log {
+        old + 1
+    } else if old > -log {
+        if old > 10 - log {
+            10 - log
+        } else {
+            (old - log - 1) / 2
+        }
+    } else {
+        old
+    };
+    new as i8
+}
+
+/// log2 s between requests; 127: not known.
+fn interval_of_rate(rate: i8) -> i8 {
+    if rate == NO_RATE {
+        return 127;
+    }
+    let rate = i32::from(rate);
+    ((rate + if rate > 0 { 2 } else { -2 }) / -4) as i8
+}

@@ -1,0 +1,179 @@
+//! Table, rates and limits.
+
+use super::*;
+use crate::random::Seeded;
+
+fn log(limit: u64, ntp: Option<RateLimit>) -> ClientLog {
+    ClientLog::new(Some(limit), [ntp, None, None], &mut Seeded::new(1))
+}
+
+fn client(i: u32) -> Option<IpAddr> {
+    Some(IpAddr::from((0x0a00_0000 + i).to_be_bytes()))
+}
+
+fn at(seconds: i64) -> Cooked {
+    Cooked::new(1_767_225_600 + seconds, 0)
+}
+
+fn reports(log: &ClientLog, now: Cooked) -> Vec<ClientReport> {
+    (0..log.len()).filter_map(|i| log.report(i, now)).collect()
+}
+
+#[test]
+fn size_follows_the_limit() {
+    for (limit, records) in [
+        (524_288, 4096),
+        (0, 8),
+        (960, 8),
+        (1920, 16),
+        (2879, 16),
+        (u64::MAX, 1 << 24),
+    ] {
+        assert_eq!(log(limit, None).capacity(), records, "{limit}");
+    }
+    assert_eq!(log(524_288, None).len(), 8);
+    let mut off = ClientLog::new(None, [None; 3], &mut Seeded::new(1));
+    assert!(!off.is_active() && off.capacity() == 0 && off.is_empty());
+    assert_eq!(off.hit(Service::Ntp, client(1), at(0)), None);
+    assert_eq!(off.totals(Service::Ntp).hits, 1);
+}
+
+#[test]
+fn table_grows_and_keeps_every_client() {
+    let mut log = log(524_288, None);
+    for i in 0..1000 {
+        for _ in 0..=i % 3 {
+            log.hit(Service::Ntp, client(i), at(i64::from(i)));
+        }
+    }
+    assert!(log.len() <= 4096);
+    assert_eq!((reports(&log, at(0)).len(), log.replaced()), (1000, 0));
+    for i in 0..1000 {
+        let address = client(i).unwrap();
+        let report = reports(&log, at(1000))
+            .into_iter()
+            .find(|r| r.address == address)
+            .unwrap();
+        assert_eq!(report.hits, [i % 3 + 1, 0, 0]);
+    }
+}
+
+#[test]
+fn the_oldest_record_is_replaced() {
+    let mut log = log(0, None);
+    for i in 0..8 {
+        log.hit(Service::Ntp, client(i), at(i64::from(i)));
+    }
+    // The oldest for NTP, but its command is new.
+    log.hit(Service::Command, client(0), at(10));
+    log.hit(Service::Ntp, client(8), at(11));
+    let found = reports(&log, at(11));
+    assert!(found.iter().all(|r| Some(r.address) != client(1)));
+    assert!(found.iter().any(|r| Some(r.address) == client(0)));
+    assert_eq!((found.len(), log.replaced()), (8, 1));
+    // Of equally old ones the one with fewer hits.
+    for i in [0, 2, 3, 4, 5, 6, 7, 8] {
+        log.hit(Service::Ntp, client(i), at(20));
+    }
+    let fewest = reports(&log, at(20))
+        .into_iter()
+        .min_by_key(|r| r.hits[0])
+        .unwrap()
+        .hits[0];
+    log.hit(Service::Ntp, client(0), at(20));
+    log.hit(Service::Ntp, client(9), at(20));
+    assert_eq!(fewest, 2);
+    assert!(reports(&log, at(20)).iter().any(|r| Some(r.address) == client(0)));
+}
+
+#[test]
+fn rates_and_times_are_reported() {
+    let mut log = log(0, None);
+    log.hit(Service::Ntp, client(1), at(0));
+    let first = reports(&log, at(5))[0];
+    assert_eq!(
+        (first.interval, first.last_hit_ago),
+        ([127; 3], [5, u32::MAX, u32::MAX])
+    );
+    for i in 1..20 {
+        log.hit(Service::Ntp, client(1), at(64 * i));
+    }
+    let report = reports(&log, at(64 * 19 + 7))[0];
+    assert_eq!(
+        (report.interval[0], report.last_hit_ago[0], report.hits[0]),
+        (6, 7, 20)
+    );
+    log.reset(0);
+    let report = reports(&log, at(64 * 19 + 7))[0];
+    assert_eq!((report.hits, report.interval[0]), ([0; 3], 6));
+}
+
+#[test]
+fn rate_rises_slowly_and_falls_quickly() {
+    assert_eq!(next_rate(NO_RATE, 16), 0);
+    assert_eq!((next_rate(NO_RATE, 0), next_rate(NO_RATE, 1)), (20, 16));
+    assert_eq!((next_rate(0, 1), next_rate(16, 1)), (1, 16));
+    assert_eq!((next_rate(16, 16), next_rate(8, 16)), (10, 3));
+    assert_eq!(next_rate(NO_RATE, i32::MAX as u32), -56);
+    for (rate, interval) in [
+        (0, 0),
+        (4, -1),
+        (16, -4),
+        (20, -5),
+        (-4, 1),
+        (-24, 6),
+        (1, 0),
+        (-1, 0),
+    ] {
+        assert_eq!(interval_of_rate(rate), interval, "{rate}");
+    }
+}
+
+#[test]
+fn burst_passes_and_then_few() {
+    let limit = RateLimit {
+        interval: 3,
+        burst: 8,
+        leak: 2,
+        kod: 0,
+    };
+    let mut log = log(0, Some(limit));
+    let mut random = Seeded::new(7);
+    let mut ask = |log: &mut ClientLog, time| {
+        let record = log.hit(Service::Ntp, client(1), time);
+        log.limit(Service::Ntp, record, &mut random)
+    };
+    assert!((0..8).all(|_| ask(&mut log, at(0)) == Limit::Pass));
+    let passed = (0..1000).filter(|_| ask(&mut log, at(0)) == Limit::Pass).count();
+    assert!((150..=850).contains(&passed), "{passed}");
+    assert_eq!(
+        log.totals(Service::Ntp),
+        Totals {
+            hits: 1008,
+            drops: 1000 - passed as u64
+        }
+    );
+    assert_eq!(ask(&mut log, at(8)), Limit::Pass);
+    // Only NTP is limited.
+    let record = log.hit(Service::Command, client(1), at(8));
+    assert_eq!(log.limit(Service::Command, record, &mut random), Limit::Pass);
+}
+
+#[test]
+fn kod_is_no_drop() {
+    let limit = RateLimit {
+        interval: 3,
+        burst: 1,
+        leak: 4,
+        kod: 1,
+    };
+    let mut log = log(0, Some(limit));
+    let mut random = Seeded::new(7);
+    let mut counts = [0; 3];
+    for _ in 0..1000 {
+        let record = log.hit(Service::Ntp, client(1), at(0));
+        counts[log.limit(Service::Ntp, record, &mut random) as usize] += 1;
+    }
+    assert_eq!(log.totals(Service::Ntp).drops, counts[Limit::Drop as usize]);
+    assert!(counts.iter().all(|&count| count > 50), "{counts:?}");
+}

@@ -1,0 +1,23 @@
+//! Answering requests of NTP clients (`spec/ntp.md` sections 3.2 and 5): access list, client log, rate limit,
+//! saved timestamps, reply.
+//!
+//! A request is judged by [`admit`] when it comes in; the [`PendingReply`] is built directly before it is sent,
+//! so that its transmit timestamp is fresh. What both read is a [`Snapshot`], what they change is a [`Shard`].
+
+pub mod access;
+pub mod answer;
+pub mod broadcast;
+pub mod clientlog;
+pub mod interleaved;
+pub mod mono;
+pub mod ratelimit;
+pub mod reply;
+#[cfg(test)]
+mod tests;
+
+pub use access::{AccessList, BadSubnet};
+pub use answer::{ServerStats, Shard, Snapshot, Verdict, admit, admit_packet};
+pub use broadcast::{Broadcasts, DueBroadcast};
+pub use clientlog::{ClientLog, ClientReport, Service};
+pub use mono::MonoScale;
+pub use reply::{Built, PendingReply};

@@ -1,0 +1,209 @@
+//! What commands do with sources, and what they ask (`spec/ntp.md` section 2.14,
+//! `spec/command-protocol.md` 6.5).
+
+use super::Manager;
+use crate::event::source::{NewValue, SourceEvent};
+use crate::io::Output;
+use crate::source::timers::Alarm;
+use crate::source::{Association, Matching, Operating, SourceAddress};
+use crate::sync::SourceId;
+use crate::sync::cx::Cx;
+use crate::sync::discipline::Discipline;
+
+/// Time in which a driver reports that a socket could not be opened, s.
+const PROBE_TIME: f64 = 0.05;
+
+/// Report `activity`: numbers of sources.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Activity {
+    /// Online.
+    pub online: u32,
+    /// Offline.
+    pub offline: u32,
+    /// In a burst, online afterwards.
+    pub burst_online: u32,
+    /// In a burst, offline afterwards.
+    pub burst_offline: u32,
+    /// Without address.
+    pub unresolved: u32,
+}
+
+impl Manager {
+    /// The source with this number.
+    #[must_use]
+    pub fn get(&self, id: SourceId) -> Option<&Association> {
+        Some(&self.table.get(&id)?.association)
+    }
+
+    /// All sources, in order of creation.
+    pub fn associations(&self) -> impl Iterator<Item = &Association> {
+        self.table.values().map(|entry| &entry.association)
+    }
+
+    /// The source with this address.
+    #[must_use]
+    pub fn find(&self, address: SourceAddress) -> Option<SourceId> {
+        match address {
+            SourceAddress::Ip(ip) => self.by_ip.get(&ip).copied(),
+            SourceAddress::Id(_) => self
+                .table
+                .iter()
+                .find(|(_, entry)| entry.address() == address)
+                .map(|(id, _)| *id),
+        }
+    }
+
+    /// Name of a source as configured.
+    #[must_use]
+    pub fn name(&self, id: SourceId) -> Option<&str> {
+        Some(&self.table.get(&id)?.name)
+    }
+
+    /// Report `activity`.
+    #[must_use]
+    pub fn activity(&self) -> Activity {
+        let mut activity = Activity::default();
+        for association in self.associations() {
+            let count = match association.operating() {
+                _ if association.address().ip().is_none() => &mut activity.unresolved,
+                Operating::Online => &mut activity.online,
+                Operating::Offline => &mut activity.offline,
+                Operating::BurstWasOnline => &mut activity.burst_online,
+                Operating::BurstWasOffline => &mut activity.burst_offline,
+            };
+            *count += 1;
+        }
+        activity
+    }
+
+    /// The sources that a command is for, the selected one last.
+    fn matching(&self, discipline: &Discipline, which: Matching) -> Vec<SourceId> {
+        let mut ids: Vec<SourceId> = match which {
+            Matching::Exact(address) => self.find(address).into_iter().collect(),
+            _ => self
+                .table
+                .iter()
+                .filter(|(_, entry)| which.includes(entry.address()))
+                .map(|(id, _)| *id)
+                .collect(),
+        };
+        let selected = discipline.sources.selected();
+        ids.sort_by_key(|id| Some(*id) == selected);
+        ids
+    }
+
+    /// Command `online`. False if no source matches.
+    pub fn online(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, which: Matching) -> bool {
+        let ids = self.matching(discipline, which);
+        for &id in &ids {
+            self.set_online(cx, discipline, id, true);
+        }
+        if !ids.is_empty() {
+            self.resolve_now(cx);
+        }
+        !ids.is_empty()
+    }
+
+    /// Command `offline`. False if no source matches.
+    pub fn offline(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, which: Matching) -> bool {
+        let ids = self.matching(discipline, which);
+        for &id in &ids {
+            self.set_online(cx, discipline, id, false);
+        }
+        !ids.is_empty()
+    }
+
+    fn set_online(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, id: SourceId, online: bool) {
+        self.with(cx, discipline, id, |association, env| {
+            let changed = if online {
+                association.go_online(env)
+            } else {
+                association.go_offline(env)
+            };
+            if changed {
+                let address = association.address().to_string();
+                env.log(SourceEvent::Online(address, online));
+            }
+        });
+    }
+
+    /// Command `onoffline`: sources that can be reached go online, the others offline. A socket is opened for each;
+    /// those about which there is no complaint within a moment are taken as reachable.
+    pub fn online_if_reachable(&mut self, cx: &mut Cx<'_>) {
+        for (id, entry) in &self.table {
+            if let Some(remote) = entry.association.remote() {
+                self.probes.insert(self.io.open_connected(remote), *id);
+            }
+        }
+        self.io.timers.cancel(&mut self.probe_timer);
+        let timer = self.io.timers.arm(cx.now.mono, PROBE_TIME, Alarm::Probes);
+        self.probe_timer = Some(timer);
+        self.resolve_now(cx);
+    }
+
+    /// The remaining probes have succeeded.
+    pub(super) fn probes_due(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline) {
+        self.probe_timer = None;
+        for (socket, id) in std::mem::take(&mut self.probes) {
+            self.io.push(Output::Close(socket));
+            self.probed(cx, discipline, id, true);
+        }
+    }
+
+    pub(super) fn probed(
+        &mut self,
+        cx: &mut Cx<'_>,
+        discipline: &mut Discipline,
+        id: SourceId,
+        online: bool,
+    ) {
+        self.set_online(cx, discipline, id, online);
+    }
+
+    /// Command `burst`: `good` samples or `total` packets. False if no source matches.
+    pub fn burst(
+        &mut self,
+        cx: &mut Cx<'_>,
+        discipline: &mut Discipline,
+        which: Matching,
+        (good, total): (i32, i32),
+    ) -> bool {
+        let ids = self.matching(discipline, which);
+        for &id in &ids {
+            self.with(cx, discipline, id, |association, env| {
+                association.start_burst(env, good, total);
+            });
+        }
+        !ids.is_empty()
+    }
+
+    /// Commands `minpoll`, `maxdelay` and so on. False if there is no such source.
+    pub fn modify(
+        &mut self,
+        cx: &mut Cx<'_>,
+        discipline: &mut Discipline,
+        address: SourceAddress,
+        value: NewValue,
+    ) -> bool {
+        let id = self.find(address);
+        let done = id.and_then(|id| {
+            self.with(cx, discipline, id, |association, env| {
+                association.modify(env, value);
+            })
+        });
+        done.is_some()
+    }
+
+    /// Command `delete`. False if there is no such source.
+    pub fn delete(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, address: SourceAddress) -> bool {
+        let Some(id) = self.find(address) else {
+            return false;
+        };
+        let pool = self.table.get(&id).and_then(|entry| entry.pool);
+        self.remove(cx, discipline, id, true);
+        if let Some(pool) = pool {
+            self.shrink_pool(pool);
+        }
+        true
+    }
+}

@@ -1,0 +1,11 @@
+//! Instants, intervals, frequencies and NTP timestamps as types that cannot be mixed up.
+
+mod instant;
+mod ntp;
+mod units;
+mod utc;
+
+pub use instant::{Cooked, Mono, Now, Raw};
+pub use ntp::{Era, NtpTimestamp, fuzz};
+pub use units::{FastBy, Ppm, SlowBy, pow2};
+pub use utc::{Utc, utc};

@@ -1,0 +1,4 @@
+//! Bytes and values: NTP packets and the command protocol. No state.
+
+pub mod command;
+pub mod ntp;
