@@ -1,0 +1,13 @@
+//! The clocks behind the engine's trait `Clock`, and the files about them.
+
+mod drift;
+mod kernel;
+mod none;
+mod precision;
+mod system;
+
+pub use drift::{read_drift, write_drift};
+pub use kernel::{Adjust, KernelClock, StartError, System};
+pub use none::NullClock;
+pub use precision::measure_precision;
+pub use system::SystemClock;

@@ -1,0 +1,419 @@
+//! The main loop: one task that owns the engine, wakes up, tells the engine, does what it says.
+
+use super::leap_files::LeapFiles;
+use super::{Fatal, dumps, keys};
+use crate::clock::{SystemClock, write_drift};
+use crate::config_files::ConfigFiles;
+use crate::logs::{self, LogFiles, MessageLog};
+use crate::net::{Arrival, CommandSockets, Key, NtpSockets, Resolver, Wake, Wakes};
+use crate::sys::error::reason;
+use crate::sys::socket::{Batch, Queue};
+use crate::sys::timer::Timer;
+use crate::sys::watch;
+use std::io;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
+use truechimer_engine::config::{AddressFamily, Config, source_files};
+use truechimer_engine::engine::Engine;
+use truechimer_engine::event::Severity;
+use truechimer_engine::io::{FileJob, Input, Output, SocketId, SocketSpec};
+use truechimer_engine::time::{Mono, Now};
+
+/// Batches taken from one socket before others get their turn.
+const MAX_BATCHES: usize = 4;
+
+/// How long (s) the files of the leap second database are taken to be unchanged: chrony reads them at most
+/// this often.
+const LEAP_PERIOD: f64 = 43_200.0;
+
+/// How the loop ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Ending {
+    /// By a signal or a command.
+    Wanted,
+    /// After the time of `-t`.
+    Timeout,
+    /// By the engine, with this exit status.
+    Status(u8),
+}
+
+/// Everything that a running daemon has.
+pub(super) struct Daemon {
+    pub(super) engine: Engine,
+    pub(super) clock: SystemClock,
+    pub(super) sockets: NtpSockets,
+    pub(super) commands: CommandSockets,
+    pub(super) resolver: Resolver,
+    pub(super) log_files: LogFiles,
+    pub(super) log: MessageLog,
+    pub(super) config: Config,
+    pub(super) family: AddressFamily,
+    /// Set when the runtime has started.
+    pub(super) wakes: Option<Wakes>,
+    pub(super) ending: Option<Ending>,
+    /// When the files of the leap second database were read.
+    pub(super) leaps_read: Mono,
+}
+
+/// What the loop waits for.
+pub(super) struct Events {
+    wakes: UnboundedReceiver<Wake>,
+    timer: AsyncFd<Timer>,
+    /// What the timer is set to.
+    armed: Option<Mono>,
+}
+
+fn no_runtime(error: &io::Error) -> Fatal {
+    Fatal(format!("Could not start runtime : {error}"))
+}
+
+impl Daemon {
+    /// Both clocks, now.
+    pub(super) fn now(&mut self) -> Now {
+        self.clock.as_clock().now()
+    }
+
+    /// Opens the sockets that need privileges. What else the engine has to say waits until they are dropped.
+    pub(super) fn open_sockets(&mut self) -> Result<Vec<Output>, Fatal> {
+        self.engine.open();
+        let network = &self.config.network;
+        let all_permanent = network.acquisition_port.is_some() && network.acquisition_port == network.port;
+        let (mut permanent, mut opened) = (0, 0);
+        let mut deferred = Vec::new();
+        loop {
+            let now = self.now();
+            let Some(output) = self.engine.poll_output(now, self.clock.as_clock()) else {
+                break;
+            };
+            match output {
+                Output::Open { socket, spec } => {
+                    let counts = all_permanent || matches!(spec, SocketSpec::Bound { server: false, .. });
+                    let done = self.open(socket, &spec);
+                    permanent += u32::from(counts);
+                    opened += u32::from(counts && done);
+                }
+                other => deferred.push(other),
+            }
+        }
+        if permanent > 0 && opened == 0 {
+            return Err(Fatal::new("Could not open NTP sockets"));
+        }
+        Ok(deferred)
+    }
+
+    /// Installs the signal handlers and watches everything that is open.
+    pub(super) fn enter_runtime(&mut self) -> Result<Events, Fatal> {
+        let (wakes, receiver) = Wakes::new();
+        for (kind, number) in [
+            (SignalKind::terminate(), libc::SIGTERM),
+            (SignalKind::interrupt(), libc::SIGINT),
+            (SignalKind::quit(), libc::SIGQUIT),
+            (SignalKind::hangup(), libc::SIGHUP),
+        ] {
+            let mut stream = signal(kind).map_err(|_| Fatal(format!("sigaction({number}) failed")))?;
+            let wakes = wakes.clone();
+            tokio::spawn(async move {
+                stream.recv().await;
+                wakes.push(Wake::Stop);
+            });
+        }
+        self.sockets.start(&wakes).map_err(|error| no_runtime(&error))?;
+        self.resolver.start(&wakes).map_err(|error| no_runtime(&error))?;
+        self.wakes = Some(wakes);
+        self.watch_commands()?;
+        let timer = Timer::new()
+            .and_then(watch::timer)
+            .map_err(|error| no_runtime(&error))?;
+        Ok(Events {
+            wakes: receiver,
+            timer,
+            armed: None,
+        })
+    }
+
+    /// Watches the command sockets that are not watched yet.
+    pub(super) fn watch_commands(&mut self) -> Result<(), Fatal> {
+        match &self.wakes {
+            Some(wakes) => self.commands.start(wakes).map_err(|error| no_runtime(&error)),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs until something ends it; at `deadline` at the latest.
+    pub(super) async fn run(&mut self, events: &mut Events, deadline: Mono) -> Result<(), Fatal> {
+        let mut batch = Batch::new();
+        loop {
+            self.work_off()?;
+            if self.ending.is_some() {
+                return Ok(());
+            }
+            let wakeup = self
+                .engine
+                .next_wakeup()
+                .map_or(deadline, |next| next.min(deadline));
+            events.arm(wakeup)?;
+            let wake = events.next().await?;
+            let now = self.now();
+            if now.mono >= deadline {
+                logs::info("Timeout reached");
+                self.ending = Some(Ending::Timeout);
+                return Ok(());
+            }
+            self.refresh_leaps(now.mono);
+            if self.engine.next_wakeup().is_some_and(|next| next <= now.mono) {
+                self.handle(now, Input::Timeout)?;
+            }
+            if let Some(wake) = wake {
+                self.wake(wake, &mut batch)?;
+            }
+        }
+    }
+
+    /// Reads the files of the leap second database again if it is time. Without anything that wakes us up
+    /// nobody asks for them.
+    fn refresh_leaps(&mut self, now: Mono) {
+        if self.leaps_read.plus(LEAP_PERIOD) > now {
+            return;
+        }
+        self.leaps_read = now;
+        let config = &self.config.clock;
+        let files = LeapFiles::read(config);
+        self.engine.reload_leaps(files.list(config), files.zone(config));
+    }
+
+    fn wake(&mut self, wake: Wake, batch: &mut Batch) -> Result<(), Fatal> {
+        match wake {
+            Wake::Stop => self.ending = Some(Ending::Wanted),
+            Wake::Resolved(query, result) => {
+                let now = self.now();
+                self.handle(now, Input::Resolved { query, result })?;
+            }
+            Wake::Socket(Key::Resolver) => self.read_answers()?,
+            Wake::Socket(Key::Ntp(socket)) => self.read_ntp(socket, batch)?,
+            Wake::Socket(key) => self.read_commands(key, batch)?,
+        }
+        Ok(())
+    }
+
+    /// Transmit timestamps first: they belong to requests whose replies may be waiting behind.
+    fn read_ntp(&mut self, socket: SocketId, batch: &mut Batch) -> Result<(), Fatal> {
+        for queue in [Queue::Error, Queue::Data] {
+            let mut batches = 0;
+            while self.sockets.receive(socket, queue, batch) {
+                let now = self.now();
+                for received in batch.datagrams() {
+                    match self.sockets.arrival(socket, queue, &received, now.raw) {
+                        Some(Arrival::Datagram { from, to, bytes, rx }) => {
+                            self.handle(
+                                now,
+                                Input::Datagram {
+                                    on: socket,
+                                    from,
+                                    to,
+                                    bytes,
+                                    rx,
+                                },
+                            )?;
+                        }
+                        Some(Arrival::Sent { token, tx }) => self.handle(now, Input::Sent { token, tx })?,
+                        None => {}
+                    }
+                }
+                batches += 1;
+                if batches == MAX_BATCHES {
+                    self.come_back(Key::Ntp(socket));
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn read_answers(&mut self) -> Result<(), Fatal> {
+        let gone = |error| Fatal(format!("Could not read from helper : {}", reason(&error)));
+        while let Some((query, result)) = self.resolver.receive().map_err(gone)? {
+            let now = self.now();
+            self.handle(now, Input::Resolved { query, result })?;
+        }
+        Ok(())
+    }
+
+    fn read_commands(&mut self, key: Key, batch: &mut Batch) -> Result<(), Fatal> {
+        for _ in 0..MAX_BATCHES {
+            if !self.commands.receive(key, batch) {
+                return Ok(());
+            }
+            let now = self.now();
+            for received in batch.datagrams() {
+                if let Some(from) = CommandSockets::peer(&received) {
+                    self.handle(
+                        now,
+                        Input::Command {
+                            from,
+                            bytes: received.bytes,
+                        },
+                    )?;
+                }
+            }
+        }
+        self.come_back(key);
+        Ok(())
+    }
+
+    /// There may be more to read, which nothing else would announce.
+    fn come_back(&self, key: Key) {
+        if let Some(wakes) = &self.wakes {
+            wakes.push(Wake::Socket(key));
+        }
+    }
+
+    fn handle(&mut self, now: Now, input: Input<'_>) -> Result<(), Fatal> {
+        self.engine.handle(now, self.clock.as_clock(), input);
+        self.work_off()
+    }
+
+    /// Does all that the engine wants done.
+    fn work_off(&mut self) -> Result<(), Fatal> {
+        loop {
+            for event in self.clock.take_events() {
+                logs::log(event.severity(), event);
+            }
+            let now = self.now();
+            match self.engine.poll_output(now, self.clock.as_clock()) {
+                Some(output) => self.perform(output)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Does one thing that the engine wants done.
+    pub(super) fn perform(&mut self, output: Output) -> Result<(), Fatal> {
+        match output {
+            Output::Send {
+                on,
+                to,
+                from,
+                bytes,
+                token,
+            } => {
+                if self.sockets.send(on, to, from, &bytes, token).is_err() {
+                    self.tell(Input::NotSent { on });
+                }
+            }
+            Output::Reply { to, bytes } => self.commands.reply(&to, &bytes),
+            Output::Open { socket, spec } => {
+                self.open(socket, &spec);
+            }
+            Output::Close(socket) => self.sockets.close(socket),
+            Output::Resolve { query, name } => {
+                if let Some(wakes) = &self.wakes {
+                    self.resolver.resolve(query, name, self.family, wakes);
+                }
+            }
+            Output::Log(event) if event.severity() == Severity::Fatal => return Err(Fatal::new(event)),
+            Output::Log(event) => logs::log(event.severity(), event),
+            Output::Record(record) => self.log_files.write(&record),
+            Output::Save(job) => self.save(job),
+            Output::ReloadSources => {
+                let mut files = ConfigFiles { family: self.family };
+                let sources = source_files(&mut files, &self.config.source_dirs);
+                let now = self.now();
+                self.engine.reload_sources(now, self.clock.as_clock(), sources);
+            }
+            Output::Rekey => {
+                if let Some(keys) = self.config.files.key_file.as_deref().and_then(keys::load) {
+                    self.engine.set_keys(keys);
+                }
+            }
+            Output::Exit(0) => self.end(Ending::Wanted),
+            Output::Exit(status) => self.end(Ending::Status(status)),
+        }
+        Ok(())
+    }
+
+    /// The first reason counts.
+    fn end(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+    }
+
+    fn tell(&mut self, input: Input<'_>) {
+        let now = self.now();
+        self.engine.handle(now, self.clock.as_clock(), input);
+    }
+
+    /// Opens a socket for the engine; true if that worked.
+    fn open(&mut self, socket: SocketId, spec: &SocketSpec) -> bool {
+        let Err(error) = self.sockets.open(socket, spec) else {
+            return true;
+        };
+        if let SocketSpec::Bound { local, server: true } = spec
+            && error.kind() != io::ErrorKind::Unsupported
+        {
+            logs::error(format_args!("Could not open NTP socket on {local}"));
+        }
+        self.tell(Input::NotOpened { on: socket });
+        false
+    }
+
+    fn save(&mut self, job: FileJob) {
+        let files = &self.config.files;
+        match job {
+            FileJob::Drift { frequency, skew } => {
+                if let Some(path) = &files.drift_file {
+                    write_drift(path, frequency, skew);
+                }
+            }
+            FileJob::Dump { name, text } => {
+                if let Some(directory) = &files.dump_dir {
+                    dumps::save(directory, &name, text.as_deref());
+                }
+            }
+            FileJob::CycleLogs => {
+                self.log_files.cycle();
+                self.log.cycle();
+            }
+        }
+    }
+
+    /// Ends in good order (`spec/config.md` section 9); gives the exit status. Nothing here waits.
+    pub(super) fn shut_down(&mut self) -> Result<u8, Fatal> {
+        let now = self.now();
+        let status = match self.ending {
+            Some(Ending::Timeout) => u8::from(!self.engine.is_synchronised(now)),
+            Some(Ending::Status(status)) => status,
+            Some(Ending::Wanted) | None => 0,
+        };
+        self.engine.shutdown(now, self.clock.as_clock());
+        self.work_off()?;
+        self.commands.close();
+        Ok(status)
+    }
+}
+
+impl Events {
+    fn arm(&mut self, wakeup: Mono) -> Result<(), Fatal> {
+        let wakeup = Some(wakeup).filter(|&wakeup| wakeup != Mono(i64::MAX));
+        if self.armed != wakeup {
+            let set = self.timer.get_ref().set(wakeup);
+            set.map_err(|error| Fatal(format!("Could not set timer : {error}")))?;
+            self.armed = wakeup;
+        }
+        Ok(())
+    }
+
+    /// Waits; `None` if it was the timer.
+    async fn next(&mut self) -> Result<Option<Wake>, Fatal> {
+        tokio::select! {
+            biased;
+            ready = self.timer.readable() => {
+                let mut guard = ready.map_err(|error| no_runtime(&error))?;
+                guard.clear_ready();
+                self.timer.get_ref().take();
+                self.armed = None;
+                Ok(None)
+            }
+            wake = self.wakes.recv() => Ok(wake),
+        }
+    }
+}

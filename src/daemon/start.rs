@@ -1,0 +1,260 @@
+//! From the configuration to the event loop, in the order of `spec/config.md` 7.1 (steps 8 to 32).
+
+use super::event_loop::{Daemon, Ending};
+use super::fork::Parent;
+use super::leap_files::LeapFiles;
+use super::notify::Notifier;
+use super::pid_file::PidFile;
+use super::settings::Settings;
+use super::{Fatal, dumps, keys};
+use crate::args::{self, Args};
+use crate::clock::{KernelClock, NullClock, SystemClock, measure_precision, read_drift};
+use crate::config_files::ConfigFiles;
+use crate::logs::{self, LogFiles, MessageLog};
+use crate::net::{self, CommandSockets, Inherited, NtpSockets, Resolver};
+use crate::privilege::{self, RunUser, create_directories};
+use crate::sys::filter::{Filter, Level};
+use crate::sys::process::{lock_memory, set_fifo_priority, unlimit_locked_memory};
+use crate::sys::random::KernelRandom;
+use std::path::Path;
+use truechimer_engine::config::source_files;
+use truechimer_engine::engine::{Engine, EngineOptions, Mode};
+use truechimer_engine::event::clock::ClockEvent;
+use truechimer_engine::sync::reference::{DriftFile, Start};
+use truechimer_engine::time::Mono;
+
+/// Starts and runs the daemon; gives its exit status.
+pub(super) fn start(
+    args: &Args,
+    settings: &Settings,
+    log: &MessageLog,
+    inherited: Inherited,
+    mut notifier: Notifier,
+    parent: &mut Parent,
+) -> Result<u8, Fatal> {
+    let config = &settings.config;
+    let filter = Filter::from_option(args.filter_level).map_err(Fatal::new)?;
+    refuse(args, filter.is_some() && config.clock.mail_on_change.is_some())?;
+    let pid_path = settings.pid_file.as_deref();
+    pid_path.map_or(Ok(()), PidFile::check)?;
+    let explicit = args.user.as_deref().or(config.files.user.as_deref());
+    let user = RunUser::find(explicit).map_err(Fatal::new)?;
+    let unix = make_directories(settings, &user);
+    let pid_file = pid_path.map(PidFile::write).transpose()?;
+    let priority = if args.priority == 0 {
+        config.files.sched_priority
+    } else {
+        args.priority
+    };
+    let mut clock = take_clock(args, config.clock.precision, config.clock.rtc_sync)?;
+    let key_file = config.files.key_file.clone();
+    let loaded_keys = key_file.as_deref().and_then(keys::load);
+    let net_settings = net::Settings::new(&config.network, args.family, inherited);
+    let commands = CommandSockets::open_udp(&settings.commands, &net_settings);
+    let engine = new_engine(args, settings, &user, &mut clock)?;
+
+    let log_files = LogFiles::new(
+        config.files.log_dir.clone(),
+        config.files.logs,
+        config.files.log_banner,
+    );
+    let clock_time = clock.as_clock().now().mono;
+    let mut daemon = Daemon {
+        engine,
+        clock,
+        sockets: NtpSockets::new(net_settings),
+        commands,
+        resolver: Resolver::default(),
+        log_files,
+        log: log.clone(),
+        config: settings.config.clone(),
+        family: args.family,
+        wakes: None,
+        ending: None,
+        leaps_read: clock_time,
+    };
+    if let Some(keys) = loaded_keys {
+        daemon.engine.set_keys(keys);
+    }
+    let deferred = daemon.open_sockets()?;
+
+    make_urgent(priority, args.lock_memory || config.files.lock_all)?;
+    let network = &config.network;
+    let device = network.bind_device.is_some() || network.bind_acq_device.is_some();
+    let keep = privilege::needed(args.control_clock, network.port.unwrap_or(0), device);
+    user.become_it(&keep).map_err(Fatal::new)?;
+    if let Some(path) = &key_file {
+        keys::check_access(path);
+    }
+    if nix::unistd::geteuid().is_root() {
+        logs::warning("Running with root privileges");
+    }
+    if filter.is_some_and(|filter| filter.level == Level::Strict) {
+        daemon.resolver = Resolver::with_helper().map_err(Fatal)?;
+    }
+    for output in deferred {
+        daemon.perform(output)?;
+    }
+
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fatal(format!("Could not start runtime : {error}")))?;
+    let status = runtime.block_on(async {
+        let mut events = daemon.enter_runtime()?;
+        if let Some(path) = unix {
+            daemon.commands.open_unix(&path);
+            daemon.watch_commands()?;
+        }
+        if let Some(filter) = filter {
+            filter.load().map_err(Fatal::new)?;
+            let level = args.filter_level.unsigned_abs();
+            logs::info(format_args!("Loaded seccomp filter (level {level})"));
+        }
+        let deadline = args
+            .timeout
+            .map(|seconds| daemon.now().mono.plus(f64::from(seconds)));
+        notifier.ready()?;
+        if parent.ready().is_err() {
+            daemon.ending = Some(Ending::Wanted);
+        }
+        add_sources(args, &mut daemon);
+        daemon
+            .run(&mut events, deadline.unwrap_or(Mono(i64::MAX)))
+            .await?;
+        logs::info("chronyd exiting");
+        // Whoever does not listen any more must not keep us from writing our files.
+        let told = notifier.stopping();
+        let status = daemon.shut_down()?;
+        told.map(|()| status)
+    });
+    // A name that is still being looked up must not hold us up.
+    runtime.shutdown_background();
+    let status = status?;
+    if let Some(file) = pid_file {
+        file.remove();
+    }
+    Ok(status)
+}
+
+/// Options whose features this build lacks, and those that exclude each other.
+fn refuse(args: &Args, filtered_mail: bool) -> Result<(), Fatal> {
+    if args.set_from_rtc {
+        return Err(Fatal::new("option -s is not supported by this build"));
+    }
+    if filtered_mail {
+        return Err(Fatal::new(
+            "mailonchange directive cannot be used with -F enabled",
+        ));
+    }
+    Ok(())
+}
+
+/// Makes the directories; gives the path of the Unix command socket if its directory is safe.
+fn make_directories(settings: &Settings, user: &RunUser) -> Option<String> {
+    let unix = settings.commands.unix.clone();
+    let run = unix
+        .as_deref()
+        .and_then(|path| Path::new(path).parent())
+        .and_then(Path::to_str);
+    let files = &settings.config.files;
+    let state = [
+        &files.log_dir,
+        &files.dump_dir,
+        &settings.config.network.nts.dump_dir,
+    ];
+    let mut wanted: Vec<(&str, u32)> = run.into_iter().map(|path| (path, 0o770)).collect();
+    wanted.extend(state.into_iter().flatten().map(|path| (path.as_str(), 0o750)));
+    create_directories(&wanted, user);
+    unix.filter(|path| CommandSockets::is_directory_safe(path, user))
+}
+
+fn take_clock(args: &Args, precision: f64, rtc_sync: bool) -> Result<SystemClock, Fatal> {
+    let precision = measure_precision(precision);
+    if !args.control_clock {
+        logs::info(ClockEvent::ControlDisabled);
+        return Ok(SystemClock::None(NullClock::new(precision)));
+    }
+    if privilege::clock_out_of_bounds() {
+        logs::warning("CAP_SYS_TIME not present");
+    }
+    KernelClock::start(precision, rtc_sync)
+        .map(SystemClock::Kernel)
+        .map_err(|error| {
+            if let Some(advice) = privilege::clock_advice() {
+                logs::error(advice);
+            }
+            Fatal::new(error)
+        })
+}
+
+fn new_engine(
+    args: &Args,
+    settings: &Settings,
+    user: &RunUser,
+    clock: &mut SystemClock,
+) -> Result<Engine, Fatal> {
+    let config = &settings.config;
+    let drift_path = config.files.drift_file.as_deref();
+    // Whoever can write there must not make root open something else.
+    let read = || (drift_path.and_then(read_drift), LeapFiles::read(&config.clock));
+    let (drift, leaps) = user.lend(read).map_err(Fatal::new)?;
+    let start = Start {
+        drift: drift_path.map(|name| DriftFile {
+            name,
+            text: drift.as_deref(),
+        }),
+        leap_list: leaps.list(&config.clock),
+        leap_zone: leaps.zone(&config.clock),
+        restarted: args.restart,
+    };
+    let options = EngineOptions {
+        mode: match args.mode {
+            args::Mode::Normal => Mode::Normal,
+            args::Mode::Set => Mode::UpdateOnce,
+            args::Mode::Query => Mode::PrintOnce,
+        },
+        family: args.family,
+    };
+    Engine::new(
+        config.clone(),
+        &options,
+        &start,
+        Box::new(KernelRandom::new()),
+        clock.as_clock(),
+    )
+    .map_err(Fatal::new)
+}
+
+/// Real-time priority and locked memory; without them the daemon is only less exact.
+fn make_urgent(priority: i32, lock: bool) -> Result<(), Fatal> {
+    if !(0..=99).contains(&priority) {
+        return Err(Fatal(format!("Bad scheduler priority: {priority}")));
+    }
+    if priority > 0 && set_fifo_priority(priority).is_err() {
+        logs::error("pthread_setschedparam() failed");
+    }
+    if lock {
+        if unlimit_locked_memory().is_err() {
+            logs::error("setrlimit() failed");
+        } else if lock_memory().is_err() {
+            logs::error("mlockall() failed");
+        }
+    }
+    Ok(())
+}
+
+/// Sources of the configuration and of `sourcedir` files, with what is known about them from dump files.
+fn add_sources(args: &Args, daemon: &mut Daemon) {
+    let dump_dir = daemon.config.files.dump_dir.clone();
+    if let Some(directory) = &dump_dir {
+        if args.reload_dumps {
+            daemon.engine.set_dumps(dumps::read(directory));
+        }
+        dumps::remove_all(directory);
+    }
+    let mut files = ConfigFiles { family: args.family };
+    let sources = source_files(&mut files, &daemon.config.source_dirs);
+    let now = daemon.now();
+    daemon.engine.start(now, daemon.clock.as_clock(), sources);
+}

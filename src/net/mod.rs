@@ -1,0 +1,17 @@
+//! Sockets and names.
+
+mod command;
+mod helper;
+mod inherited;
+mod ntp;
+mod options;
+mod resolver;
+mod watch;
+
+pub use command::{CommandSockets, CommandSpec};
+pub use helper::Answer;
+pub use inherited::Inherited;
+pub use ntp::{Arrival, NtpSockets};
+pub use options::Settings;
+pub use resolver::Resolver;
+pub use watch::{Key, Wake, Wakes};

@@ -1,0 +1,61 @@
+//! Looking names up without holding up the daemon: on a thread, or under the strict system call filter in a
+//! process of its own, as the modules of `nsswitch.conf` make calls that nobody can list.
+
+use super::helper::{self, Answer};
+use super::watch::{Descriptor, Key, Wake, Wakes};
+use crate::sys::name;
+use std::io;
+use truechimer_engine::config::AddressFamily;
+use truechimer_engine::io::{QueryId, ResolveError};
+
+/// Who looks names up.
+#[derive(Debug, Default)]
+pub struct Resolver {
+    helper: Option<Descriptor>,
+}
+
+impl Resolver {
+    /// One with a process of its own, which ends with ours. To be called before there are other threads.
+    ///
+    /// # Errors
+    /// What chrony says when there can't be one.
+    pub fn with_helper() -> Result<Self, String> {
+        let helper = Some(Descriptor::Plain(helper::start()?));
+        Ok(Self { helper })
+    }
+
+    /// Watches for answers of the helper. To be called within the runtime.
+    ///
+    /// # Errors
+    /// It can't be watched.
+    pub fn start(&mut self, wakes: &Wakes) -> io::Result<()> {
+        if let Some(descriptor) = self.helper.take() {
+            self.helper = Some(descriptor.watch(Key::Resolver, wakes)?);
+        }
+        Ok(())
+    }
+
+    /// Looks `name` up. The answer comes as [`Wake::Resolved`], or from [`Self::receive`].
+    pub fn resolve(&self, query: QueryId, name: String, family: AddressFamily, wakes: &Wakes) {
+        if let Some(descriptor) = &self.helper {
+            if helper::ask(descriptor.fd(), query, &name, family).is_err() {
+                wakes.push(Wake::Resolved(query, Err(ResolveError::Temporary)));
+            }
+            return;
+        }
+        let wakes = wakes.clone();
+        tokio::task::spawn_blocking(move || {
+            wakes.push(Wake::Resolved(query, name::resolve(&name, family)));
+        });
+    }
+
+    /// The next answer of the helper; `None` when there is none yet.
+    ///
+    /// # Errors
+    /// The helper is gone.
+    pub fn receive(&self) -> io::Result<Option<Answer>> {
+        self.helper
+            .as_ref()
+            .map_or(Ok(None), |descriptor| helper::receive(descriptor.fd()))
+    }
+}

@@ -1,0 +1,225 @@
+//! Control messages (`cmsg`) of sockets as bytes and back, without unsafe code.
+
+use std::net::IpAddr;
+use truechimer_engine::time::Raw;
+
+const HEADER: usize = size_of::<libc::cmsghdr>();
+const WORD: usize = size_of::<usize>();
+
+/// `SCM_TIMESTAMPING` has the option's number.
+const SCM_TIMESTAMPING: i32 = libc::SO_TIMESTAMPING;
+const SCM_TIMESTAMPNS: i32 = libc::SO_TIMESTAMPNS;
+const SCM_TIMESTAMP: i32 = libc::SO_TIMESTAMP;
+/// `SO_EE_ORIGIN_TIMESTAMPING` and `SCM_TSTAMP_SND` of linux/errqueue.h.
+const ORIGIN_TIMESTAMPING: u8 = 4;
+const INFO_SENT: u32 = 0;
+
+/// Room for control messages, aligned as they have to be.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(8))]
+pub struct Control(pub [u8; Self::SIZE]);
+
+impl Control {
+    /// More than all the messages that we ask for take together.
+    pub const SIZE: usize = 512;
+
+    /// All zero.
+    pub const EMPTY: Self = Self([0; Self::SIZE]);
+}
+
+/// What the control messages of a received datagram say.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Info {
+    /// Kernel's timestamp.
+    pub stamp: Option<Raw>,
+    /// Our address that the datagram was sent to.
+    pub to: Option<IpAddr>,
+    /// Interface that it came in on; 0: unknown.
+    pub interface: u32,
+    /// It is a datagram of ours, looped back because it has left.
+    pub sent: bool,
+}
+
+fn bytes<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {
+    data.get(at..at.checked_add(N)?)?.try_into().ok()
+}
+
+fn word(data: &[u8], at: usize) -> Option<i64> {
+    bytes::<WORD>(data, at).map(|bytes| isize::from_ne_bytes(bytes) as i64)
+}
+
+/// A `timespec` (or `timeval` with `unit` 1000); zero stands for "no timestamp".
+fn stamp(data: &[u8], at: usize, unit: u32) -> Option<Raw> {
+    let (sec, fraction) = (word(data, at)?, word(data, at + WORD)?);
+    let nsec = u32::try_from(fraction)
+        .ok()?
+        .checked_mul(unit)
+        .filter(|&nsec| nsec < 1_000_000_000)?;
+    Some(Raw::new(sec, nsec)).filter(|stamp| !stamp.is_zero())
+}
+
+/// Splits control messages; stops at the first that is damaged.
+fn messages(mut data: &[u8]) -> impl Iterator<Item = (i32, i32, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::try_from(word(data, 0)?).ok()?;
+        let level = i32::from_ne_bytes(bytes(data, WORD)?);
+        let kind = i32::from_ne_bytes(bytes(data, WORD + 4)?);
+        let payload = data.get(HEADER..length)?;
+        data = data.get(length.next_multiple_of(WORD)..).unwrap_or_default();
+        Some((level, kind, payload))
+    })
+}
+
+/// Reads the control messages that we know; the rest is passed over.
+pub fn decode(data: &[u8]) -> Info {
+    let mut info = Info::default();
+    for (level, kind, payload) in messages(data) {
+        match (level, kind) {
+            // Software, deprecated, hardware.
+            (libc::SOL_SOCKET, SCM_TIMESTAMPING | SCM_TIMESTAMPNS) => {
+                info.stamp = stamp(payload, 0, 1).or(info.stamp);
+            }
+            (libc::SOL_SOCKET, SCM_TIMESTAMP) => info.stamp = stamp(payload, 0, 1000).or(info.stamp),
+            (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
+                // The address to answer from; the header's destination may be a broadcast address.
+                let local = bytes::<4>(payload, 4).filter(|local| local != &[0; 4]);
+                info.to = local.or(bytes::<4>(payload, 8)).map(IpAddr::from);
+                info.interface = bytes(payload, 0).map_or(0, u32::from_ne_bytes);
+            }
+            (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
+                info.to = bytes::<16>(payload, 0).map(IpAddr::from);
+                info.interface = bytes(payload, 16).map_or(0, u32::from_ne_bytes);
+            }
+            (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
+                let errno = bytes(payload, 0).map(i32::from_ne_bytes);
+                let what = bytes(payload, 8).map(u32::from_ne_bytes);
+                info.sent = errno == Some(libc::ENOMSG)
+                    && payload.get(4) == Some(&ORIGIN_TIMESTAMPING)
+                    && what == Some(INFO_SENT);
+            }
+            _ => {}
+        }
+    }
+    info
+}
+
+/// Control messages of a datagram to be sent.
+#[derive(Debug)]
+pub struct Builder {
+    control: Control,
+    length: usize,
+}
+
+impl Builder {
+    /// No messages.
+    pub const EMPTY: Self = Self {
+        control: Control::EMPTY,
+        length: 0,
+    };
+
+    fn push(&mut self, level: i32, kind: i32, payload: &[u8]) {
+        let mut message = Vec::with_capacity(64);
+        message.extend_from_slice(&(HEADER + payload.len()).to_ne_bytes());
+        message.extend_from_slice(&level.to_ne_bytes());
+        message.extend_from_slice(&kind.to_ne_bytes());
+        message.extend_from_slice(payload);
+        message.resize(message.len().next_multiple_of(WORD), 0);
+        if let Some(place) = self.control.0.get_mut(self.length..self.length + message.len()) {
+            place.copy_from_slice(&message);
+            self.length += message.len();
+        }
+    }
+
+    /// Sends from `local`, through `interface` unless that is 0.
+    pub fn from(&mut self, local: IpAddr, interface: u32) {
+        let mut payload = Vec::with_capacity(20);
+        match local {
+            IpAddr::V4(local) => {
+                payload.extend_from_slice(&interface.to_ne_bytes());
+                payload.extend_from_slice(&local.octets());
+                payload.extend_from_slice(&[0; 4]);
+                self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &payload);
+            }
+            IpAddr::V6(local) => {
+                payload.extend_from_slice(&local.octets());
+                payload.extend_from_slice(&interface.to_ne_bytes());
+                self.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &payload);
+            }
+        }
+    }
+
+    /// Asks for a transmit timestamp of this datagram.
+    pub fn timestamping(&mut self, flags: u32) {
+        self.push(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes());
+    }
+
+    /// The messages.
+    pub fn bytes(&self) -> &[u8] {
+        self.control.0.get(..self.length).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packet_info_round_trips() {
+        for (text, interface) in [("192.0.2.1", 0), ("2001:db8::5", 3)] {
+            let local: IpAddr = text.parse().unwrap();
+            let mut builder = Builder::EMPTY;
+            builder.timestamping(2);
+            builder.from(local, interface);
+            let info = decode(builder.bytes());
+            assert_eq!((info.to, info.interface), (Some(local), interface));
+            assert_eq!(info.stamp, None);
+        }
+    }
+
+    #[test]
+    fn timestamps_of_all_three_kinds() {
+        let mut builder = Builder::EMPTY;
+        let mut spec = Vec::new();
+        spec.extend_from_slice(&1_700_000_000_isize.to_ne_bytes());
+        spec.extend_from_slice(&123_456_isize.to_ne_bytes());
+        builder.push(libc::SOL_SOCKET, SCM_TIMESTAMP, &spec);
+        assert_eq!(
+            decode(builder.bytes()).stamp,
+            Some(Raw::new(1_700_000_000, 123_456_000))
+        );
+        builder.push(libc::SOL_SOCKET, SCM_TIMESTAMPNS, &spec);
+        assert_eq!(
+            decode(builder.bytes()).stamp,
+            Some(Raw::new(1_700_000_000, 123_456))
+        );
+        let mut builder = Builder::EMPTY;
+        builder.push(libc::SOL_SOCKET, SCM_TIMESTAMPING, &[0; 48]);
+        assert_eq!(decode(builder.bytes()).stamp, None, "zero is no timestamp");
+    }
+
+    #[test]
+    fn a_looped_datagram_is_recognised() {
+        let mut error = [0_u8; 16];
+        error[..4].copy_from_slice(&libc::ENOMSG.to_ne_bytes());
+        error[4] = ORIGIN_TIMESTAMPING;
+        for (level, kind) in [
+            (libc::IPPROTO_IP, libc::IP_RECVERR),
+            (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
+        ] {
+            let mut builder = Builder::EMPTY;
+            builder.push(level, kind, &error);
+            assert!(decode(builder.bytes()).sent);
+        }
+        error[..4].copy_from_slice(&libc::ECONNREFUSED.to_ne_bytes());
+        let mut builder = Builder::EMPTY;
+        builder.push(libc::IPPROTO_IP, libc::IP_RECVERR, &error);
+        assert!(!decode(builder.bytes()).sent);
+    }
+
+    #[test]
+    fn damaged_messages_end_the_reading() {
+        assert_eq!(decode(&[0; 64]), Info::default());
+        assert_eq!(decode(&[0xff; 64]), Info::default());
+        assert_eq!(decode(&[17, 0, 0]), Info::default());
+    }
+}
