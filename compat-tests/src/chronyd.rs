@@ -1,0 +1,204 @@
+//! A running chronyd with a directory of its own.
+
+use std::net::UdpSocket;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::dir::TempDir;
+use crate::netns::Namespace;
+use crate::process::{Finished, Process, finish};
+use crate::programs::Programs;
+use crate::wait::until;
+
+/// How long a daemon gets to open its command socket.
+const START_LIMIT: Duration = Duration::from_secs(10);
+
+/// A chronyd to be started: `Chronyd::new(&programs).config("local stratum 1").start()`.
+///
+/// Unless told otherwise it doesn't control the clock (`-x`), stays in the foreground, logs to its standard error,
+/// runs as root and keeps all its files in a directory of its own: `chrony.conf`, `log` (messages), `chronyd.pid`,
+/// `drift`, `run/chronyd.sock` and the log files of `log` below `logs`.
+#[derive(Debug)]
+pub struct Chronyd<'a> {
+    programs: Programs,
+    namespace: Option<&'a Namespace>,
+    config: String,
+    options: Vec<String>,
+    controls_clock: bool,
+    socket: Option<UdpSocket>,
+    dir: TempDir,
+}
+
+impl<'a> Chronyd<'a> {
+    /// A daemon of these programs.
+    #[must_use]
+    pub fn new(programs: &Programs) -> Self {
+        Self {
+            programs: programs.clone(),
+            namespace: None,
+            config: String::new(),
+            options: Vec::new(),
+            controls_clock: false,
+            socket: None,
+            dir: TempDir::new(),
+        }
+    }
+
+    /// Lines of chrony.conf, added to those that name the daemon's own files.
+    #[must_use]
+    pub fn config(mut self, lines: &str) -> Self {
+        self.config.push_str(lines);
+        self.config.push('\n');
+        self
+    }
+
+    /// One more command line argument.
+    #[must_use]
+    pub fn option(mut self, option: &str) -> Self {
+        self.options.push(option.to_owned());
+        self
+    }
+
+    /// Runs it in a network namespace.
+    #[must_use]
+    pub fn within(mut self, namespace: &'a Namespace) -> Self {
+        self.namespace = Some(namespace);
+        self
+    }
+
+    /// Lets it control the clock of this machine (no `-x`).
+    #[must_use]
+    pub fn controlling_the_clock(mut self) -> Self {
+        self.controls_clock = true;
+        self
+    }
+
+    /// Passes a socket on to it, by `LISTEN_FDS`.
+    #[must_use]
+    pub fn socket(mut self, socket: UdpSocket) -> Self {
+        self.socket = Some(socket);
+        self
+    }
+
+    /// The directory, to put files in before the start.
+    #[must_use]
+    pub fn dir(&self) -> &TempDir {
+        &self.dir
+    }
+
+    /// Starts it and waits until its command socket is there.
+    ///
+    /// # Panics
+    /// When it ends instead, or takes too long.
+    #[must_use]
+    pub fn start(self) -> Instance {
+        let dir = self.dir;
+        dir.subdir("run", 0o700);
+        let at = dir.display();
+        let socket = dir.join("run/chronyd.sock");
+        let text = format!(
+            "user root\npidfile {at}/chronyd.pid\nbindcmdaddress {}\ndriftfile {at}/drift\nlogdir {at}/logs\n{}",
+            socket.display(),
+            self.config
+        );
+        let conf = dir.write("chrony.conf", text);
+        // A shell makes standard input the first passed descriptor.
+        let (program, first): (_, &[&str]) = match &self.socket {
+            Some(_) => (
+                "sh".into(),
+                &["-c", "LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 </dev/null"],
+            ),
+            None => (self.programs.chronyd.clone(), &[]),
+        };
+        let mut command = match self.namespace {
+            Some(namespace) => namespace.command(&program),
+            None => Command::new(&program),
+        };
+        command.args(first);
+        if self.socket.is_some() {
+            command.arg(&self.programs.chronyd);
+        }
+        command.args(["-d", "-f"]).arg(conf).args(&self.options);
+        if !self.controls_clock {
+            command.arg("-x");
+        }
+        let input = self
+            .socket
+            .map_or_else(Stdio::null, |socket| OwnedFd::from(socket).into());
+        let mut process = Process::start_with(&mut command, &dir.join("log"), input);
+        until(START_LIMIT, "the command socket of chronyd", || {
+            if let Some(status) = process.ended() {
+                panic!("chronyd ended at start ({status}):\n{}", process.log());
+            }
+            socket.exists().then_some(())
+        });
+        Instance {
+            process,
+            programs: self.programs.clone(),
+            socket,
+            dir,
+        }
+    }
+}
+
+/// A running chronyd; a [`Process`], too. Dropping it stops it and removes its directory.
+#[derive(Debug)]
+pub struct Instance {
+    // Before the directory, so that the daemon ends first.
+    process: Process,
+    programs: Programs,
+    /// Its Unix command socket.
+    pub socket: PathBuf,
+    /// Its directory.
+    pub dir: TempDir,
+}
+
+impl Instance {
+    /// Runs its own chronyc on its Unix socket.
+    #[must_use]
+    pub fn chronyc(&self, arguments: &[&str]) -> Finished {
+        self.chronyc_of(&self.programs, arguments)
+    }
+
+    /// Runs another version's chronyc on its Unix socket.
+    #[must_use]
+    pub fn chronyc_of(&self, programs: &Programs, arguments: &[&str]) -> Finished {
+        let mut command = Command::new(&programs.chronyc);
+        command
+            .args(programs.stay_root())
+            .arg("-h")
+            .arg(&self.socket)
+            .args(arguments);
+        finish(&mut command, Duration::from_secs(30))
+    }
+
+    /// Waits until it is synchronised: it has selected a source, and corrected the clock or would have.
+    ///
+    /// # Panics
+    /// When that takes longer than `limit`.
+    pub fn wait_synchronised(&self, limit: Duration) {
+        until(limit, "synchronisation", || {
+            // Leap status is the last field; "Not synchronised" until the first update.
+            let tracking = self.chronyc(&["-c", "tracking"]).stdout;
+            let leap = tracking.trim_end().rsplit(',').next().unwrap_or_default();
+            (leap == "Normal").then_some(())
+        });
+    }
+}
+
+impl Deref for Instance {
+    type Target = Process;
+
+    fn deref(&self) -> &Process {
+        &self.process
+    }
+}
+
+impl DerefMut for Instance {
+    fn deref_mut(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}

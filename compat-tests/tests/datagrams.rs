@@ -1,0 +1,349 @@
+//! Truncated, oversized and random datagrams on the NTP port and the command sockets.
+
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use compat_tests::{Chronyd, Instance, Namespace, soak, subject};
+
+/// Long enough for a reply on loopback, short enough to wait for nothing many times.
+const REPLY: Duration = Duration::from_millis(100);
+/// For replies that must come.
+const LIMIT: Duration = Duration::from_secs(5);
+/// Length of an NTP header.
+const HEADER: usize = 48;
+
+/// A generator of 64-bit numbers (xorshift), so that each run sends the same.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit as u64).unwrap()
+    }
+
+    fn bytes(&mut self, length: usize) -> Vec<u8> {
+        (0..length).map(|_| self.next().to_le_bytes()[3]).collect()
+    }
+}
+
+/// A daemon that serves in a namespace of its own.
+fn daemon(namespace: &Namespace) -> Instance {
+    Chronyd::new(&subject())
+        .within(namespace)
+        .config("allow\nlocal stratum 7")
+        .start()
+}
+
+/// A UDP socket in the namespace, connected to a port of 127.0.0.1.
+fn udp(namespace: &Namespace, port: u16) -> UdpSocket {
+    namespace.enter(|| {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        socket.connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        socket
+    })
+}
+
+/// A plain request with a transmit timestamp that is `mark`.
+fn request(version: u8, mode: u8, mark: u64) -> Vec<u8> {
+    let mut packet = vec![0; HEADER];
+    packet[0] = version << 3 | mode;
+    packet[2] = 6;
+    packet[3] = 0x20;
+    packet[40..].copy_from_slice(&mark.to_be_bytes());
+    packet
+}
+
+/// A command with the length that its reply needs.
+fn command(code: u16, sequence: u32, length: usize) -> Vec<u8> {
+    let mut packet = vec![0; length];
+    packet[0] = 6;
+    packet[1] = 1;
+    packet[4..6].copy_from_slice(&code.to_be_bytes());
+    packet[8..12].copy_from_slice(&sequence.to_be_bytes());
+    packet
+}
+
+/// Sends one datagram and returns the reply, if there is one within the time.
+fn exchange(socket: &UdpSocket, packet: &[u8], limit: Duration) -> Option<Vec<u8>> {
+    socket.set_read_timeout(Some(limit)).unwrap();
+    socket.send(packet).unwrap();
+    let mut reply = [0; 2048];
+    let length = socket.recv(&mut reply).ok()?;
+    Some(reply[..length].to_vec())
+}
+
+/// Sends a good request and waits for its reply, whatever else arrives before. So everything sent earlier was handled.
+fn alive(socket: &UdpSocket, good: &[u8], is_reply: impl Fn(&[u8]) -> bool) {
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    socket.send(good).unwrap();
+    let mut reply = [0; 2048];
+    loop {
+        let length = socket.recv(&mut reply).expect("a reply to a good request");
+        if is_reply(&reply[..length]) {
+            return;
+        }
+    }
+}
+
+fn ntp_alive(socket: &UdpSocket, mark: u64) {
+    alive(socket, &request(4, 3, mark), |reply| {
+        reply.len() == HEADER && reply[0] == 0x24 && reply[24..32] == mark.to_be_bytes()
+    });
+}
+
+fn command_alive(socket: &UdpSocket, sequence: u32) {
+    // TRACKING
+    alive(socket, &command(33, sequence, 104), |reply| {
+        reply.len() == 104 && reply[8..10] == [0, 0] && reply[16..20] == sequence.to_be_bytes()
+    });
+}
+
+/// In the end it must still run and have said nothing but what it says at start.
+fn unharmed(mut daemon: Instance) {
+    let log = daemon.log();
+    assert!(!log.contains("panic"), "{log}");
+    assert_eq!(daemon.stop().code(), Some(0));
+}
+
+#[test]
+fn ntp_requests_that_are_answered() {
+    let namespace = Namespace::new();
+    let daemon = daemon(&namespace);
+    let socket = udp(&namespace, 123);
+    // Versions are echoed; version 1 has no mode in the request (spec/ntp.md 10.2 to 10.4).
+    for (version, mode, first) in [
+        (4, 3, 0x24),
+        (3, 3, 0x1c),
+        (2, 3, 0x14),
+        (1, 3, 0x0c),
+        (1, 0, 0x0c),
+    ] {
+        let reply = exchange(&socket, &request(version, mode, 99), LIMIT).expect("a reply");
+        assert_eq!(
+            (reply.len(), reply[0], reply[1]),
+            (HEADER, first, 7),
+            "version {version}"
+        );
+        assert_eq!(&reply[12..16], b"\x7f\x7f\x01\x01");
+        assert_eq!(reply[24..32], 99_u64.to_be_bytes());
+    }
+    // Unknown extension fields are no obstacle (spec/ntp.md 10.27).
+    for lengths in [&[16, 28][..], &[1064], &[1092]] {
+        let mut packet = request(4, 3, 7);
+        for &length in lengths {
+            let mut field = vec![0; usize::from(length)];
+            field[..2].copy_from_slice(&0x7777_u16.to_be_bytes());
+            field[2..4].copy_from_slice(&u16::to_be_bytes(length));
+            packet.extend(field);
+        }
+        let reply = exchange(&socket, &packet, LIMIT).expect("a reply");
+        assert_eq!(reply.len(), HEADER, "fields {lengths:?}");
+    }
+    unharmed(daemon);
+}
+
+#[test]
+fn ntp_requests_that_are_dropped() {
+    let namespace = Namespace::new();
+    let daemon = daemon(&namespace);
+    let socket = udp(&namespace, 123);
+    let with = |mut packet: Vec<u8>, more: &[u8]| {
+        packet.extend(more);
+        packet
+    };
+    let mut dropped = vec![
+        ("nothing", vec![]),
+        ("one byte", vec![0x23]),
+        ("44 bytes", request(4, 3, 1)[..44].to_vec()),
+        ("50 bytes", with(request(4, 3, 1), &[0, 0])),
+        ("version 0", request(0, 3, 1)),
+        ("version 5", request(5, 3, 1)),
+        ("crypto-NAK", with(request(4, 3, 1), &[0; 4])),
+        ("four bytes more", with(request(4, 3, 1), &[0, 0, 0, 1])),
+        (
+            "unknown key",
+            with(request(4, 3, 1), &[&[0, 0, 0, 1][..], &[0; 16]].concat()),
+        ),
+        (
+            "field of 24 bytes",
+            with(request(4, 3, 1), &[&[0x77, 0x77, 0, 24][..], &[0; 20]].concat()),
+        ),
+        (
+            "field too short",
+            with(
+                request(4, 3, 1),
+                &[&[0x77, 0x77, 0, 12][..], &[0; 8], &[0x77, 0x77, 0, 28], &[0; 24]].concat(),
+            ),
+        ),
+        ("1148 bytes", with(request(4, 3, 1), &[0; 1100])),
+        ("9000 bytes", with(request(4, 3, 1), &[0; 8952])),
+        ("65507 bytes", with(request(4, 3, 1), &[0xff; 65459])),
+        ("version 2 without mode", request(2, 0, 1)),
+    ];
+    for mode in [2, 4, 5, 6, 7] {
+        dropped.push(("mode", request(4, mode, 1)));
+    }
+    for (mark, (what, packet)) in dropped.iter().enumerate() {
+        assert_eq!(
+            exchange(&socket, packet, REPLY),
+            None,
+            "{what}: {:?}",
+            packet.get(..1)
+        );
+        ntp_alive(&socket, mark as u64 + 1);
+    }
+    unharmed(daemon);
+}
+
+#[test]
+fn random_ntp_datagrams() {
+    let namespace = Namespace::new();
+    let daemon = daemon(&namespace);
+    let socket = udp(&namespace, 123);
+    let mut random = Random(0x5eed_0123_4567_89ab);
+    for round in 0..10_000 * u64::from(soak()) {
+        // Half of them noise, half of them a request that was damaged and made longer.
+        let length = random.below(1300);
+        let packet = if round % 2 == 0 {
+            random.bytes(length)
+        } else {
+            let mut packet = request(4, 3, random.next());
+            packet.extend(random.bytes(length));
+            for _ in 0..random.below(4) {
+                let at = random.below(packet.len().min(80));
+                packet[at] = random.next().to_le_bytes()[0];
+            }
+            packet
+        };
+        socket.send(&packet).unwrap();
+        if round % 20 == 0 {
+            ntp_alive(&socket, round);
+        }
+    }
+    unharmed(daemon);
+}
+
+#[test]
+fn commands_over_udp_that_are_dropped_or_refused() {
+    let namespace = Namespace::new();
+    let daemon = daemon(&namespace);
+    let socket = udp(&namespace, 323);
+    let changed = |at: usize, value: u8| {
+        let mut packet = command(33, 5, 104);
+        packet[at] = value;
+        packet
+    };
+    for (what, packet) in [
+        ("nothing", vec![]),
+        ("27 bytes", command(33, 5, 27)),
+        ("900 bytes", command(33, 5, 900)),
+        ("9000 bytes", command(33, 5, 9000)),
+        ("a reply", changed(1, 2)),
+        ("reserved byte", changed(2, 1)),
+        ("other reserved byte", changed(3, 1)),
+        ("version 4", changed(0, 4)),
+    ] {
+        assert_eq!(exchange(&socket, &packet, REPLY), None, "{what}");
+    }
+    // Status 18: version, 3: unknown command, 19: too short, 2: not authorised (spec/command-protocol.md 3.4, 6.1).
+    for (what, packet, status) in [
+        ("version 5", changed(0, 5), 18),
+        ("version 7", changed(0, 7), 18),
+        ("code 76", command(76, 5, 104), 3),
+        ("code 65535", command(65535, 5, 104), 3),
+        ("an old code", command(10, 5, 500), 3),
+        ("28 bytes", command(33, 5, 28), 19),
+        ("103 bytes", command(33, 5, 103), 19),
+        ("makestep", command(43, 5, 104), 2),
+        ("online", command(1, 5, 104), 2),
+    ] {
+        let reply = exchange(&socket, &packet, LIMIT).expect(what);
+        assert_eq!(reply.len(), 28, "{what}");
+        assert_eq!(
+            (reply[0], reply[1], u16::from_be_bytes([reply[8], reply[9]])),
+            (6, 2, status),
+            "{what}"
+        );
+        assert_eq!(reply[16..20], 5_u32.to_be_bytes(), "{what}");
+    }
+    // Longer than needed is fine.
+    assert_eq!(
+        exchange(&socket, &command(33, 5, 860), LIMIT)
+            .expect("a reply")
+            .len(),
+        104
+    );
+    command_alive(&socket, 77);
+    unharmed(daemon);
+}
+
+/// A datagram for the command sockets: noise, or a known command with random contents.
+///
+/// Shutdown (62), commands that write files or step the clock are for the other tests.
+fn random_command(random: &mut Random, round: u32) -> Vec<u8> {
+    let length = random.below(900);
+    if round.is_multiple_of(3) {
+        let mut noise = random.bytes(length);
+        // Never a valid header by chance.
+        if let Some(first) = noise.first_mut() {
+            *first |= 0x80;
+        }
+        return noise;
+    }
+    let mut packet = random.bytes(length.max(20));
+    let code = u16::try_from(random.below(80)).unwrap();
+    let code = if code == 62 { 63 } else { code };
+    packet[..4].copy_from_slice(&[6, 1, 0, 0]);
+    packet[4..6].copy_from_slice(&code.to_be_bytes());
+    packet
+}
+
+#[test]
+fn random_commands_over_udp() {
+    let namespace = Namespace::new();
+    let daemon = daemon(&namespace);
+    let socket = udp(&namespace, 323);
+    let mut random = Random(0x5eed_0323);
+    for round in 0..10_000 * soak() {
+        socket.send(&random_command(&mut random, round)).unwrap();
+        if round % 20 == 0 {
+            command_alive(&socket, round);
+        }
+    }
+    unharmed(daemon);
+}
+
+#[test]
+fn random_commands_over_the_unix_socket() {
+    let namespace = Namespace::new();
+    let daemon = daemon(&namespace);
+    let own = daemon.dir.join("run/test.sock");
+    let socket = UnixDatagram::bind(&own).unwrap();
+    socket.connect(&daemon.socket).unwrap();
+    socket.set_read_timeout(Some(LIMIT)).unwrap();
+    let mut random = Random(0x5eed_0888);
+    for round in 0..10_000 * soak() {
+        socket.send(&random_command(&mut random, round)).unwrap();
+        if round % 20 == 0 {
+            // N_SOURCES is answered whatever the commands before have done.
+            let sequence = 0xaaaa_0000 | round;
+            socket.send(&command(14, sequence, 32)).unwrap();
+            let mut reply = [0; 1024];
+            loop {
+                let length = socket.recv(&mut reply).expect("a reply to a good command");
+                if length == 32 && reply[16..20] == sequence.to_be_bytes() {
+                    break;
+                }
+            }
+        }
+    }
+    drop(socket);
+    unharmed(daemon);
+}

@@ -1,0 +1,125 @@
+//! A daemon under each system call filter does all that it can do, lives, and ends in good order.
+
+use std::fs;
+use std::time::Duration;
+
+use compat_tests::{Chronyd, Instance, Namespace, finish, reference, subject, until};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// A server of time on port 11123.
+fn server(namespace: &Namespace, keys: &str) -> Instance {
+    let server = Chronyd::new(&reference()).within(namespace);
+    let path = server.dir().write("keys", keys);
+    let lines = format!(
+        "port 11123\ncmdport 0\nallow\nlocal stratum 3\nkeyfile {}",
+        path.display()
+    );
+    server.config(&lines).start()
+}
+
+fn lives_and_ends(level: &str) {
+    let namespace = Namespace::new();
+    let keys = "5 SHA1 HEX:000102030405060708090A0B0C0D0E0F\n";
+    let _server = server(&namespace, keys);
+    let daemon = Chronyd::new(&subject()).within(&namespace);
+    let path = daemon.dir().write("keys", keys);
+    let dumps = daemon.dir().subdir("dumps", 0o755);
+    let lines = format!(
+        "server localhost port 11123 iburst minpoll -2 maxpoll 0\n\
+         server 127.0.0.2 port 11123 iburst key 5\n\
+         server does-not-exist.invalid\n\
+         keyfile {}\ndumpdir {}\nlog rawmeasurements statistics selection tracking\nallow\n\
+         makestep 1 3\nrtcsync\nleapsectz right/UTC",
+        path.display(),
+        dumps.display()
+    );
+    let mut daemon = daemon
+        .config(&lines)
+        .option("-F")
+        .option(level)
+        .option("-r")
+        .start();
+    let loaded = format!("Loaded seccomp filter (level {})", level.trim_start_matches('-'));
+    daemon.wait_log(&loaded, LIMIT);
+    daemon.wait_synchronised(LIMIT);
+    let ask = |arguments: &[&str]| daemon.chronyc(arguments).ok();
+    until(LIMIT, "the name of a source", || {
+        ask(&["-N", "sources"]).contains("localhost").then_some(())
+    });
+
+    for command in [
+        &["rekey"][..],
+        &["dump"],
+        &["refresh"],
+        &["online"],
+        &["offline"],
+        &["onoffline"],
+        &["burst", "1/1"],
+        &["reload", "sources"],
+        &["allow", "10.0.0.0/8"],
+        &["deny", "all"],
+        &["allow", "all"],
+        &["local", "stratum", "9"],
+        &["reselect"],
+        &["reset", "sources"],
+        &["add", "server", "127.0.0.3", "port", "11123"],
+        &["delete", "127.0.0.3"],
+        &["serverstats"],
+        &["clients"],
+        &["ntpdata"],
+        &["selectdata"],
+    ] {
+        ask(command);
+    }
+    // A name that leads nowhere; whether that is said depends on the client.
+    let _ = daemon.chronyc(&["add", "server", "nowhere.invalid"]);
+    let mut over_udp = namespace.command(&subject().chronyc);
+    let over_udp = over_udp
+        .args(subject().stay_root())
+        .args(["-h", "127.0.0.1", "tracking"]);
+    finish(over_udp, LIMIT).ok();
+
+    // Rotated logs are made again.
+    let log = daemon.dir.join("logs/measurements.log");
+    fs::rename(&log, daemon.dir.join("logs/old")).unwrap();
+    ask(&["cyclelogs"]);
+    until(LIMIT, "a new log", || log.exists().then_some(()));
+
+    assert!(daemon.stop().success(), "{}", daemon.log());
+    assert!(!daemon.dir.join("chronyd.pid").exists() && !daemon.socket.exists());
+    assert!(daemon.dir.join("drift").exists());
+    assert!(fs::read_dir(&dumps).unwrap().count() > 0, "{}", daemon.log());
+}
+
+#[test]
+fn level_1() {
+    lives_and_ends("1");
+}
+
+#[test]
+fn level_1_with_a_signal() {
+    lives_and_ends("-1");
+}
+
+#[test]
+fn level_2() {
+    lives_and_ends("2");
+}
+
+#[test]
+fn no_such_level() {
+    let daemon = Chronyd::new(&subject());
+    let path = daemon.dir().write(
+        "conf",
+        "user root\npidfile /\nbindcmdaddress /\ncmdport 0\nport 0",
+    );
+    let mut command = std::process::Command::new(&subject().chronyd);
+    let done = finish(command.args(["-d", "-x", "-F", "3", "-f"]).arg(path), LIMIT);
+    assert_eq!(done.code(), Some(1));
+    assert!(
+        done.stderr.contains("Fatal error : Unsupported filter level"),
+        "{}",
+        done.stderr
+    );
+}
