@@ -11,7 +11,7 @@ use truechimer_engine::event::Severity;
 /// Version of chrony that we behave like.
 pub const CHRONY_VERSION: &str = "4.9";
 /// What is built, in chrony's words and order.
-pub const FEATURES: &str = "+CMDMON -REFCLOCK -RTC +PRIVDROP +SCFILTER -SIGND -NTS +SECHASH +IPV6 -DEBUG";
+pub const FEATURES: &str = "+CMDMON -REFCLOCK -RTC +PRIVDROP +SCFILTER +SIGND -NTS +SECHASH +IPV6 -DEBUG";
 /// Configuration file, if none is named.
 pub const DEFAULT_CONFIG: &str = "/etc/chrony/chrony.conf";
 /// User, if none is named.

@@ -9,6 +9,7 @@ use crate::command::{Commands, Target};
 use crate::config::{AddressFamily, Config};
 use crate::event::Event;
 use crate::event::clock::{ClockError, ClockEvent};
+use crate::event::server::ServerEvent;
 use crate::io::{Input, Output, QueryId, ResolveError, SocketId};
 use crate::random::Random;
 use crate::server::BadSubnet;
@@ -155,6 +156,9 @@ impl Engine {
             out.events.push(Event::Clock(ClockEvent::NtpTimeEnds(ERA.end())));
         }
         let mut discipline = Discipline::new(&config, start, ERA, kernel, &mut *random, &mut out)?;
+        if network.signd_dir.is_some() {
+            out.events.push(Event::Server(ServerEvent::SigndEnabled));
+        }
         discipline.set_mode(match options.mode {
             Mode::Normal => special::Mode::Normal,
             Mode::UpdateOnce => special::Mode::UpdateOnce,

@@ -193,6 +193,19 @@ pub enum Output {
         /// If its transmit timestamp is wanted.
         token: Option<Token>,
     },
+    /// Have a reply signed by the MS-SNTP signing daemon (`ntpsigndsocket`) and send what comes back.
+    Sign {
+        /// From this socket.
+        on: SocketId,
+        /// To here.
+        to: SocketAddr,
+        /// From this address of ours, if it matters.
+        from: Option<IpAddr>,
+        /// Key of the client's account.
+        key: u32,
+        /// The reply, unsigned.
+        bytes: Bytes,
+    },
     /// Look a name up.
     Resolve {
         /// The query.

@@ -474,7 +474,8 @@ impl World {
                     let sources = node.source_files.clone();
                     node.engine.reload_sources(now, &mut node.clock, sources);
                 }
-                Output::Save(FileJob::CycleLogs) | Output::Rekey => {}
+                // Nobody signs there.
+                Output::Save(FileJob::CycleLogs) | Output::Rekey | Output::Sign { .. } => {}
             }
         }
         self.arm(id);

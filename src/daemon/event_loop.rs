@@ -5,7 +5,7 @@ use super::{Fatal, dumps, keys};
 use crate::clock::{SystemClock, write_drift};
 use crate::config_files::ConfigFiles;
 use crate::logs::{self, LogFiles, MessageLog};
-use crate::net::{Arrival, CommandSockets, Key, NtpSockets, Resolver, Wake, Wakes};
+use crate::net::{Arrival, CommandSockets, Key, NtpSockets, Resolver, Signed, Signer, Wake, Wakes};
 use crate::sys::error::reason;
 use crate::sys::socket::{Batch, Queue};
 use crate::sys::timer::Timer;
@@ -45,6 +45,8 @@ pub(super) struct Daemon {
     pub(super) sockets: NtpSockets,
     pub(super) commands: CommandSockets,
     pub(super) resolver: Resolver,
+    /// `ntpsigndsocket`
+    pub(super) signer: Option<Signer>,
     pub(super) log_files: LogFiles,
     pub(super) log: MessageLog,
     pub(super) config: Config,
@@ -190,6 +192,7 @@ impl Daemon {
                 self.handle(now, Input::Resolved { query, result })?;
             }
             Wake::Socket(Key::Resolver) => self.read_answers()?,
+            Wake::Socket(Key::Signer) => self.read_signed(),
             Wake::Socket(Key::Ntp(socket)) => self.read_ntp(socket, batch)?,
             Wake::Socket(key) => self.read_commands(key, batch)?,
         }
@@ -228,6 +231,15 @@ impl Daemon {
             }
         }
         Ok(())
+    }
+
+    /// What is signed goes to the client as it is.
+    fn read_signed(&mut self) {
+        while let Some(signed) = self.signer.as_mut().and_then(Signer::receive) {
+            let Signed { on, to, from, bytes } = signed;
+            // The client asks again.
+            let _ = self.sockets.send(on, to, from, &bytes, None);
+        }
     }
 
     fn read_answers(&mut self) -> Result<(), Fatal> {
@@ -299,6 +311,17 @@ impl Daemon {
             } => {
                 if self.sockets.send(on, to, from, &bytes, token).is_err() {
                     self.tell(Input::NotSent { on });
+                }
+            }
+            Output::Sign {
+                on,
+                to,
+                from,
+                key,
+                bytes,
+            } => {
+                if let (Some(signer), Some(wakes)) = (&mut self.signer, &self.wakes) {
+                    signer.sign(Signed { on, to, from, bytes }, key, wakes);
                 }
             }
             Output::Reply { to, bytes } => self.commands.reply(&to, &bytes),

@@ -11,7 +11,7 @@ use crate::args::{self, Args};
 use crate::clock::{KernelClock, NullClock, SystemClock, measure_precision, read_drift};
 use crate::config_files::ConfigFiles;
 use crate::logs::{self, LogFiles, MessageLog};
-use crate::net::{self, CommandSockets, Inherited, NtpSockets, Resolver};
+use crate::net::{self, CommandSockets, Inherited, NtpSockets, Resolver, Signer};
 use crate::privilege::{self, RunUser, create_directories};
 use crate::sys::filter::{Filter, Level};
 use crate::sys::process::{lock_memory, set_fifo_priority, unlimit_locked_memory};
@@ -65,6 +65,7 @@ pub(super) fn start(
         sockets: NtpSockets::new(net_settings),
         commands,
         resolver: Resolver::default(),
+        signer: config.network.signd_dir.as_deref().map(Signer::new),
         log_files,
         log: log.clone(),
         config: settings.config.clone(),

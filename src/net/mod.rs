@@ -6,6 +6,7 @@ mod inherited;
 mod ntp;
 mod options;
 mod resolver;
+mod signer;
 mod watch;
 
 pub use command::{CommandSockets, CommandSpec};
@@ -14,4 +15,5 @@ pub use inherited::Inherited;
 pub use ntp::{Arrival, NtpSockets};
 pub use options::Settings;
 pub use resolver::Resolver;
+pub use signer::{Signed, Signer};
 pub use watch::{Key, Wake, Wakes};

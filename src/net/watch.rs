@@ -23,6 +23,8 @@ pub enum Key {
     CommandV6,
     /// The process that looks names up.
     Resolver,
+    /// The MS-SNTP signing daemon.
+    Signer,
 }
 
 /// Why the main loop wakes up, apart from timers and signals.
@@ -71,8 +73,13 @@ impl Watch {
             while let Ok(mut guard) = watched.ready(Interest::READABLE | Interest::ERROR).await {
                 // Cleared before reading: what arrives meanwhile is announced again, and the loop reads until
                 // nothing is left.
+                let ended = guard.ready().is_read_closed();
                 guard.clear_ready();
                 wakes.push(Wake::Socket(key));
+                // That the other side has gone is not cleared, and nothing comes any more.
+                if ended {
+                    return;
+                }
             }
         });
         Ok(Self { fd, task })

@@ -19,7 +19,6 @@ const MISSING: &[Feature] = &[
     ("nts", |c| c.sources.iter().any(|s| s.nts)),
     ("ntsserverkey", |c| !c.network.nts.server_keys.is_empty()),
     ("ntsservercert", |c| !c.network.nts.server_certs.is_empty()),
-    ("ntpsigndsocket", |c| c.network.signd_dir.is_some()),
     ("hwtimestamp", |c| !c.network.hw_timestamps.is_empty()),
     ("ptpport", |c| c.network.ptp_port != 0),
     ("maxtxbuffers", |c| c.network.max_tx_buffers != 0),

@@ -27,7 +27,7 @@ pub(super) struct Serving {
     port: u16,
     family: AddressFamily,
     bind: [IpAddr; 2],
-    ptp: bool,
+    answers: Answers,
     sockets: [Option<SocketId>; 2],
     /// Sockets that could not be opened; tried again when access changes.
     failed: [bool; 2],
@@ -39,6 +39,15 @@ pub(super) struct Serving {
     next_token: u64,
     /// Tokens of sent replies, oldest first, with the key of what is saved.
     tokens: VecDeque<(u64, NtpTimestamp)>,
+}
+
+/// What is answered beyond plain requests.
+#[derive(Clone, Copy)]
+struct Answers {
+    /// Network correction fields.
+    ptp: bool,
+    /// MS-SNTP.
+    signs: bool,
 }
 
 /// A packet that is to be made.
@@ -70,7 +79,10 @@ impl Serving {
                 IpAddr::V4(config.bind_v4.unwrap_or(Ipv4Addr::UNSPECIFIED)),
                 IpAddr::V6(config.bind_v6.unwrap_or(Ipv6Addr::UNSPECIFIED)),
             ],
-            ptp: config.ptp_port != 0,
+            answers: Answers {
+                ptp: config.ptp_port != 0,
+                signs: config.signd_dir.is_some(),
+            },
             sockets: [None; 2],
             failed: [false; 2],
             next_socket: 0,
@@ -198,7 +210,15 @@ impl Serving {
         bytes: &[u8],
         rx: &Stamp,
     ) {
-        let view = snapshot(discipline, &self.access, keys, self.mono, self.ptp, random, now);
+        let view = snapshot(
+            discipline,
+            &self.access,
+            keys,
+            self.mono,
+            self.answers,
+            random,
+            now,
+        );
         if let Verdict::Reply(reply) = admit(&view, &mut self.shard, random, bytes, from, rx) {
             self.push(Pending::Reply { on, from, to, reply });
         }
@@ -213,18 +233,36 @@ impl Serving {
         now: Now,
     ) -> Option<Output> {
         while let Some(packet) = self.pending.pop_front() {
-            let view = snapshot(discipline, &self.access, keys, self.mono, self.ptp, random, now);
+            let view = snapshot(
+                discipline,
+                &self.access,
+                keys,
+                self.mono,
+                self.answers,
+                random,
+                now,
+            );
             let output = match packet {
                 Pending::Reply { on, from, to, reply } => {
                     let Some(built) = reply.build(&view, &mut self.shard, random, now.raw) else {
                         continue;
                     };
-                    Output::Send {
-                        on,
-                        to: from,
-                        from: to,
-                        token: built.saved.map(|saved| self.token(saved)),
-                        bytes: built.bytes,
+                    let (to, from, bytes) = (from, to, built.bytes);
+                    match built.sign {
+                        Some(key) => Output::Sign {
+                            on,
+                            to,
+                            from,
+                            key,
+                            bytes,
+                        },
+                        None => Output::Send {
+                            on,
+                            to,
+                            from,
+                            bytes,
+                            token: built.saved.map(|saved| self.token(saved)),
+                        },
                     }
                 }
                 Pending::Broadcast(due) => {
@@ -269,7 +307,15 @@ impl Serving {
             return;
         };
         if let Some((_, saved)) = self.tokens.remove(position) {
-            let view = snapshot(discipline, &self.access, keys, self.mono, self.ptp, random, now);
+            let view = snapshot(
+                discipline,
+                &self.access,
+                keys,
+                self.mono,
+                self.answers,
+                random,
+                now,
+            );
             self.shard.sent(&view, saved, tx);
         }
     }
@@ -286,7 +332,7 @@ fn snapshot<'a>(
     access: &'a AccessList,
     keys: &'a Keys,
     mono: MonoScale,
-    ptp: bool,
+    Answers { ptp, signs }: Answers,
     random: &mut dyn Random,
     now: Now,
 ) -> Snapshot<'a> {
@@ -303,6 +349,7 @@ fn snapshot<'a>(
         hide_leap: discipline.hides_leap(),
         mono,
         ptp,
+        signs,
         access,
         keys,
     }

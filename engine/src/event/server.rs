@@ -4,7 +4,7 @@ use super::Severity;
 use std::fmt;
 use std::net::IpAddr;
 
-/// Messages about who may do what.
+/// Messages about who may do what, and how.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ServerEvent {
     /// A command changed an access list.
@@ -18,6 +18,8 @@ pub enum ServerEvent {
         /// Address and leading bits; none: every address.
         subnet: Option<(IpAddr, u32)>,
     },
+    /// `ntpsigndsocket` is set.
+    SigndEnabled,
 }
 
 impl ServerEvent {
@@ -35,7 +37,10 @@ impl fmt::Display for ServerEvent {
             allow,
             all,
             subnet,
-        } = self;
+        } = self
+        else {
+            return f.write_str("MS-SNTP authentication enabled");
+        };
         let verb = if *allow { "Allowed" } else { "Denied" };
         let all = if *all { " all" } else { "" };
         let what = if *command { "command" } else { "NTP" };

@@ -42,6 +42,8 @@ pub struct Snapshot<'a> {
     pub mono: MonoScale,
     /// `ptpport` is set: network correction fields are answered.
     pub ptp: bool,
+    /// There is a signing daemon: requests of MS-SNTP are answered.
+    pub signs: bool,
     /// Who may ask.
     pub access: &'a AccessList,
     /// Symmetric keys.
@@ -185,10 +187,11 @@ pub fn admit_packet(
         Limit::Kod => true,
         Limit::Drop => return Verdict::Drop,
     };
-    let key = match packet.auth {
-        Auth::None => None,
-        Auth::Symmetric(id) if view.keys.verify(packet) => Some(id),
-        // This build has neither a signing daemon nor NTS.
+    let (key, sign) = match packet.auth {
+        Auth::None => (None, None),
+        Auth::Symmetric(id) if view.keys.verify(packet) => (Some(id), None),
+        Auth::MsSntp(id) if view.signs => (None, Some(id)),
+        // This build has no NTS.
         Auth::Symmetric(_) | Auth::MsSntp(_) | Auth::MsSntpExtended(_) | Auth::Nts => return Verdict::Drop,
     };
     let save = !kod && record.is_some() && wants_interleaved(request);
@@ -217,6 +220,7 @@ pub fn admit_packet(
         mode,
         rx: *rx,
         key,
+        sign,
         kod,
         mono_root: packet.mono_root.is_some(),
         net_correction: packet.net_correction.is_some() && view.ptp,

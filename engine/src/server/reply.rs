@@ -24,6 +24,8 @@ pub struct PendingReply {
     pub(super) rx: Stamp,
     /// Key that authenticates the reply.
     pub(super) key: Option<u32>,
+    /// MS-SNTP key with which the signing daemon is to authenticate it.
+    pub(super) sign: Option<u32>,
     /// Kiss-o'-death `RATE`.
     pub(super) kod: bool,
     /// With a monotonic root field.
@@ -43,6 +45,8 @@ pub struct Built {
     pub bytes: Bytes,
     /// The time at which it really leaves is wanted, for [`Shard::sent`] with this value.
     pub saved: Option<NtpTimestamp>,
+    /// Not to be sent but handed to the signing daemon, with this key.
+    pub sign: Option<u32>,
 }
 
 impl PendingReply {
@@ -136,6 +140,7 @@ impl PendingReply {
         Some(Built {
             bytes: Bytes::copy_from_slice(packet.bytes()),
             saved: self.save.then_some(receive),
+            sign: self.sign,
         })
     }
 }

@@ -10,7 +10,7 @@ use crate::sync::sample::Leap;
 use crate::sync::served::Served;
 use crate::sync::testing::World;
 use crate::time::{Cooked, Era, Mono, NtpTimestamp, Raw};
-use crate::wire::ntp::captures::{EXCHANGES, KEYS, SENT, octets};
+use crate::wire::ntp::captures::{EXCHANGES, KEYS, SENT, SIGNED, octets};
 use crate::wire::ntp::{Auth, Packet};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -28,6 +28,7 @@ struct Server {
     smoothing: f64,
     mono: MonoScale,
     ptp: bool,
+    signs: bool,
 }
 
 fn era() -> Era {
@@ -69,6 +70,7 @@ impl Server {
             precision: -20,
             smoothing: 0.0,
             ptp: false,
+            signs: false,
         }
     }
 
@@ -101,6 +103,7 @@ impl Server {
             hide_leap: true,
             mono: self.mono,
             ptp: self.ptp,
+            signs: self.signs,
             access: &self.access,
             keys: &self.keys,
         };
@@ -340,6 +343,32 @@ fn requests_without_a_reply() {
     for request in &loud {
         assert!(answered(&octets(request), 40_000), "{request}");
     }
+}
+
+#[test]
+fn requests_of_ms_sntp_are_for_the_signing_daemon() {
+    let (request, asked) = (octets(SIGNED.0), octets(SIGNED.1));
+    let (reply, key) = (
+        &asked[20..],
+        u32::from_be_bytes(asked[16..20].try_into().unwrap()),
+    );
+    let captured = Packet::parse(reply).unwrap();
+    let mut server = Server::like(&captured, &NetworkConfig::default());
+    server.signs = true;
+    let (rx, tx) = (raw(captured.header.receive), raw(captured.header.transmit));
+    let (_, built) = server.ask(&request, client(), rx, tx);
+    let built = built.unwrap();
+    assert_eq!((built.sign, built.saved), (Some(key), None));
+    same(&built.bytes, reply, &server.keys, "10.19");
+    assert_eq!(server.shard.stats().authenticated, 0);
+    // The extended form is never answered, and no other version is MS-SNTP.
+    let extended = [&request[..52], &[0; 68]].concat();
+    assert!(server.ask(&extended, client(), rx, tx).1.is_none());
+    let mut v4 = request.clone();
+    v4[0] = 0x23;
+    assert!(server.ask(&v4, client(), rx, tx).1.is_none());
+    server.signs = false;
+    assert!(server.ask(&request, client(), rx, tx).1.is_none());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Parsing and building against the captures of `spec/ntp.md` section 10.
 
-use super::captures::{EXCHANGES, SENT, octets};
+use super::captures::{EXCHANGES, SENT, SIGNED, octets};
 use super::*;
 use crate::time::NtpTimestamp;
 
@@ -39,7 +39,7 @@ fn rebuilt(packet: &Packet<'_>) -> Vec<u8> {
 #[test]
 fn every_capture_survives_parsing_and_building() {
     let exchanged = EXCHANGES.iter().flat_map(|(_, request, reply)| [request, reply]);
-    for hex in exchanged.chain(SENT) {
+    for hex in exchanged.chain(SENT).chain([&SIGNED.0]) {
         let mut bytes = octets(hex);
         let built = rebuilt(&Packet::parse(&bytes).unwrap());
         if bytes[1] >= 16 {
