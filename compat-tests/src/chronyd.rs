@@ -11,10 +11,7 @@ use crate::dir::TempDir;
 use crate::netns::Namespace;
 use crate::process::{Finished, Process, finish};
 use crate::programs::Programs;
-use crate::wait::until;
-
-/// How long a daemon gets to open its command socket.
-const START_LIMIT: Duration = Duration::from_secs(10);
+use crate::wait::{LIMIT, until};
 
 /// A chronyd to be started: `Chronyd::new(&programs).config("local stratum 1").start()`.
 ///
@@ -89,7 +86,7 @@ impl<'a> Chronyd<'a> {
         &self.dir
     }
 
-    /// Starts it and waits until its command socket is there.
+    /// Starts it and waits until its command socket is there and it can be ended in order.
     ///
     /// # Panics
     /// When it ends instead, or takes too long.
@@ -129,12 +126,13 @@ impl<'a> Chronyd<'a> {
             .socket
             .map_or_else(Stdio::null, |socket| OwnedFd::from(socket).into());
         let mut process = Process::start_with(&mut command, &dir.join("log"), input);
-        until(START_LIMIT, "the command socket of chronyd", || {
+        until(LIMIT, "the command socket of chronyd", || {
             if let Some(status) = process.ended() {
                 panic!("chronyd ended at start ({status}):\n{}", process.log());
             }
             socket.exists().then_some(())
         });
+        process.wait_handlers();
         Instance {
             process,
             programs: self.programs.clone(),
@@ -172,7 +170,7 @@ impl Instance {
             .arg("-h")
             .arg(&self.socket)
             .args(arguments);
-        finish(&mut command, Duration::from_secs(30))
+        finish(&mut command, LIMIT)
     }
 
     /// Waits until it is synchronised: it has selected a source, and corrected the clock or would have.

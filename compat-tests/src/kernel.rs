@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::process::finish;
 use crate::programs::{cache, debian12};
+use crate::wait::LIMIT;
 
 /// What the kernel says about its clock.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -29,10 +29,7 @@ pub const STA_UNSYNC: i64 = 0x40;
 const SETTABLE: i64 = 0xff;
 
 fn adjtimex(arguments: &[String]) -> String {
-    let done = finish(
-        Command::new(debian12().join("adjtimex")).args(arguments),
-        Duration::from_secs(10),
-    );
+    let done = finish(Command::new(debian12().join("adjtimex")).args(arguments), LIMIT);
     // The status is the kernel's state, 5 while not synchronised; errors are told in words.
     assert!(
         done.stderr.is_empty(),

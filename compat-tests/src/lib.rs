@@ -20,7 +20,7 @@ pub use dir::TempDir;
 pub use netns::{Namespace, Pair};
 pub use process::{Finished, Process, finish};
 pub use programs::{Programs, old, ours, reference, subject};
-pub use wait::{until, within};
+pub use wait::{LIMIT, until, within};
 
 /// By how much a test that can be made longer is to be longer: the variable `SOAK`, 1 without it.
 #[must_use]

@@ -3,13 +3,12 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::process::Command;
-use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 
 use crate::dir::serial;
 use crate::process::finish;
-use crate::wait::until;
+use crate::wait::{LIMIT, until};
 
 /// A network namespace with the loopback interface up, deleted when dropped.
 #[derive(Debug)]
@@ -17,7 +16,7 @@ pub struct Namespace(String);
 
 /// Runs `ip` with the arguments.
 fn ip(arguments: &[&str]) -> String {
-    let done = finish(Command::new("ip").args(arguments), Duration::from_secs(10));
+    let done = finish(Command::new("ip").args(arguments), LIMIT);
     assert!(
         done.status.success(),
         "ip {} failed: {}(network namespaces need root and the package iproute2)",
@@ -128,7 +127,7 @@ impl Pair {
             side.ip(&["addr", "add", &format!("{v6}/64"), "dev", "veth0", "nodad"]);
             side.ip(&["link", "set", "veth0", "up"]);
         }
-        until(Duration::from_secs(5), "the cable between two namespaces", || {
+        until(LIMIT, "the cable between two namespaces", || {
             pair.left
                 .ip(&["-o", "link", "show", "veth0"])
                 .contains("LOWER_UP")

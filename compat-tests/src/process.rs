@@ -9,10 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::wait::{until, within};
-
-/// How long a program gets to end after SIGTERM.
-pub const STOP_LIMIT: Duration = Duration::from_secs(5);
+use crate::wait::{LIMIT, until, within};
 
 /// What a program that ended left behind.
 #[derive(Debug)]
@@ -158,13 +155,34 @@ impl Process {
     /// Ends it with SIGTERM and returns its exit status.
     ///
     /// # Panics
-    /// When it had ended before, or still runs after [`STOP_LIMIT`].
+    /// When it had ended before, or still runs after [`LIMIT`].
     pub fn stop(&mut self) -> ExitStatus {
         if let Some(status) = self.ended() {
             panic!("ended by itself ({status}): {}\n{}", self.name, self.log());
         }
         self.signal(Signal::SIGTERM);
-        self.wait(STOP_LIMIT)
+        self.wait(LIMIT)
+    }
+
+    /// Waits until it catches all the signals that are to end it: before that one would end it on the spot.
+    ///
+    /// # Panics
+    /// When it ended instead, or [`LIMIT`] passed.
+    pub fn wait_handlers(&mut self) {
+        let path = format!("/proc/{}/status", self.pid());
+        let ending = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP];
+        let wanted: u64 = ending.iter().map(|&signal| 1 << (signal as u32 - 1)).sum();
+        let caught = |status: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix("SigCgt:"))?;
+            u64::from_str_radix(line.trim(), 16).ok()
+        };
+        until(LIMIT, &format!("signal handlers of {}", self.name), || {
+            if let Some(status) = self.ended() {
+                panic!("ended ({status}): {}\n{}", self.name, self.log());
+            }
+            let mask = caught(&fs::read_to_string(&path).unwrap_or_default())?;
+            (mask & wanted == wanted).then_some(())
+        });
     }
 
     /// Waits until its log has the text.
@@ -197,9 +215,7 @@ impl Drop for Process {
         if let Ok(pid) = i32::try_from(self.child.id()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
         }
-        if !within(STOP_LIMIT, || {
-            matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))
-        }) {
+        if !within(LIMIT, || matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))) {
             let _ = self.child.kill();
             let _ = self.child.wait();
         }

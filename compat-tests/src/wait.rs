@@ -2,8 +2,28 @@
 
 use std::time::{Duration, Instant};
 
-/// How often a condition is looked at.
-const STEP: Duration = Duration::from_millis(20);
+/// Longer than anything takes that is to happen at once, also on a machine that is slow and busy. What is waited for
+/// usually comes after a fraction of it; only a failure takes that long.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// How often a condition is looked at: at first often, since most programs end within milliseconds.
+const FIRST_STEP: Duration = Duration::from_millis(1);
+/// How often it is looked at in the end.
+const LAST_STEP: Duration = Duration::from_millis(20);
+
+/// Sleeps a bit longer each time.
+struct Steps(Duration);
+
+impl Steps {
+    fn new() -> Self {
+        Self(FIRST_STEP)
+    }
+
+    fn sleep(&mut self) {
+        std::thread::sleep(self.0);
+        self.0 = (self.0 * 5 / 4).min(LAST_STEP);
+    }
+}
 
 /// Waits until `poll` gives a value.
 ///
@@ -11,18 +31,20 @@ const STEP: Duration = Duration::from_millis(20);
 /// When `limit` passed without one; the message names `what`.
 pub fn until<T>(limit: Duration, what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
+    let mut steps = Steps::new();
     loop {
         if let Some(value) = poll() {
             return value;
         }
         assert!(start.elapsed() < limit, "waited {limit:?} in vain: {what}");
-        std::thread::sleep(STEP);
+        steps.sleep();
     }
 }
 
 /// Waits until `poll` is true and returns whether it became so within `limit`.
 pub fn within(limit: Duration, mut poll: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
+    let mut steps = Steps::new();
     loop {
         if poll() {
             return true;
@@ -30,6 +52,6 @@ pub fn within(limit: Duration, mut poll: impl FnMut() -> bool) -> bool {
         if start.elapsed() >= limit {
             return false;
         }
-        std::thread::sleep(STEP);
+        steps.sleep();
     }
 }

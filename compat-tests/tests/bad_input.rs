@@ -5,11 +5,8 @@ use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use compat_tests::{Chronyd, Finished, Namespace, Programs, TempDir, finish, subject, within};
-
-const LIMIT: Duration = Duration::from_secs(10);
+use compat_tests::{Chronyd, Finished, LIMIT, Namespace, Programs, TempDir, finish, subject, within};
 
 /// Lines that keep a daemon away from the machine's own files and ports.
 fn alone(dir: &Path) -> String {
@@ -295,7 +292,7 @@ fn signals_end_it_in_order() {
         let pid = daemon.dir.join("chronyd.pid");
         assert!(within(LIMIT, || pid.exists()));
         daemon.signal(signal);
-        assert_eq!(daemon.wait(Duration::from_secs(2)).code(), Some(0), "{signal}");
+        assert_eq!(daemon.wait(LIMIT).code(), Some(0), "{signal}");
         assert!(says(&daemon.log(), "chronyd exiting"), "{signal}");
         assert!(!pid.exists() && !daemon.socket.exists(), "{signal}");
         assert!(daemon.dir.join("drift").exists(), "{signal}");

@@ -5,11 +5,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
 
-use compat_tests::{Finished, TempDir, finish, ours, subject};
-
-const LIMIT: Duration = Duration::from_secs(30);
+use compat_tests::{Finished, LIMIT, TempDir, finish, ours, subject};
 
 fn run(dir: &Path, arguments: &[&str]) -> Finished {
     let mut command = Command::new(subject().chronyd);

@@ -1,8 +1,8 @@
 //! Commands across versions: every chronyc that people have asks our daemon, and ours asks theirs.
 
-use std::time::Duration;
-
-use compat_tests::{Chronyd, Finished, Instance, Pair, Programs, finish, old, reference, subject, until};
+use compat_tests::{
+    Chronyd, Finished, Instance, LIMIT, Pair, Programs, finish, old, reference, subject, until,
+};
 
 /// A daemon that is synchronised to another one, on a cable.
 struct World {
@@ -28,8 +28,8 @@ impl World {
             .start();
         let lines = format!("server {} iburst\nserver {} offline", Pair::RIGHT4, Pair::RIGHT6);
         let daemon = Chronyd::new(daemon).within(&cable.left).config(&lines).start();
-        daemon.wait_synchronised(Duration::from_secs(10));
-        until(Duration::from_secs(10), "the end of the burst", || {
+        daemon.wait_synchronised(LIMIT);
+        until(LIMIT, "the end of the burst", || {
             daemon
                 .chronyc(&["-c", "activity"])
                 .stdout
@@ -55,7 +55,7 @@ impl World {
                 .args(client.stay_root())
                 .args(["-h", host])
                 .args(arguments),
-            Duration::from_secs(30),
+            LIMIT,
         )
     }
 
@@ -239,7 +239,7 @@ fn no_daemon() {
         .arg("-h")
         .arg(socket)
         .arg("tracking");
-    let done = finish(command, Duration::from_secs(10));
+    let done = finish(command, LIMIT);
     assert_eq!(done.code(), Some(1));
     assert_eq!(
         (done.stdout.as_str(), done.stderr.as_str()),

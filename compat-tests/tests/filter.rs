@@ -1,11 +1,8 @@
 //! A daemon under each system call filter does all that it can do, lives, and ends in good order.
 
 use std::fs;
-use std::time::Duration;
 
-use compat_tests::{Chronyd, Instance, Namespace, finish, reference, subject, until};
-
-const LIMIT: Duration = Duration::from_secs(20);
+use compat_tests::{Chronyd, Instance, LIMIT, Namespace, finish, reference, subject, until};
 
 /// A server of time on port 11123.
 fn server(namespace: &Namespace, keys: &str) -> Instance {

@@ -1,9 +1,8 @@
 //! Sockets that are passed on by whoever starts the daemon.
 
 use std::net::UdpSocket;
-use std::time::Duration;
 
-use compat_tests::{Chronyd, Namespace, subject};
+use compat_tests::{Chronyd, LIMIT, Namespace, subject};
 
 /// A second socket could not be bound to the address, as this one does not share it.
 #[test]
@@ -15,7 +14,7 @@ fn a_passed_socket_is_used() {
         (passed, client)
     });
     client.connect("127.0.0.1:11123").unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    client.set_read_timeout(Some(LIMIT)).unwrap();
     let mut daemon = Chronyd::new(&subject())
         .within(&namespace)
         .config("port 11123\nbindaddress 127.0.0.1\nallow\nlocal stratum 7")

@@ -6,7 +6,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use compat_tests::kernel::{KernelClock, KernelClockGuard, STA_UNSYNC};
-use compat_tests::{Chronyd, Namespace, old, subject, until};
+use compat_tests::{Chronyd, LIMIT, Namespace, old, subject, until};
 
 /// How far the frequency estimate may move, ppm. The measurements' noise is all there is, and on a busy machine that is
 /// some 10 us from second to second.
@@ -37,10 +37,10 @@ fn a_minute_of_the_kernel_clock() {
         KernelClock::read().status & STA_UNSYNC != 0,
         "synchronised before the first measurement"
     );
-    daemon.wait_synchronised(Duration::from_secs(10));
+    daemon.wait_synchronised(LIMIT);
 
     // Status and errors reach the kernel, since rtcsync wants its clock to be marked as synchronised.
-    until(Duration::from_secs(5), "STA_UNSYNC clear", || {
+    until(LIMIT, "STA_UNSYNC clear", || {
         (KernelClock::read().status & STA_UNSYNC == 0).then_some(())
     });
     let begin = Instant::now();

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use compat_tests::{Process, TempDir, soak, subject, until, within};
+use compat_tests::{LIMIT, Process, TempDir, soak, subject, until, within};
 use nix::sys::signal::Signal;
 
 #[test]
@@ -35,7 +35,7 @@ fn killed_at_any_moment() {
         };
         assert!(daemon.ended().is_none(), "{}", daemon.log());
         daemon.signal(signal);
-        assert!(within(Duration::from_secs(5), || daemon.ended().is_some()));
+        assert!(within(LIMIT, || daemon.ended().is_some()));
         let drift = fs::read_to_string(dir.join("drift")).unwrap();
         let numbers: Vec<f64> = drift.split_whitespace().map(|n| n.parse().unwrap()).collect();
         assert_eq!((numbers.len(), numbers[0], drift.len()), (2, 1.5, 42), "{drift}");
@@ -45,8 +45,8 @@ fn killed_at_any_moment() {
 
     let mut command = Command::new(&programs.chronyd);
     let mut daemon = Process::start(command.args(["-x", "-d", "-f"]).arg(&conf), &dir.join("log"));
-    daemon.wait_log("Frequency 1.500 +/- 0.250 ppm read from", Duration::from_secs(5));
-    until(Duration::from_secs(5), "the command socket", || {
+    daemon.wait_log("Frequency 1.500 +/- 0.250 ppm read from", LIMIT);
+    until(LIMIT, "the command socket", || {
         dir.join("run/chronyd.sock").exists().then_some(())
     });
     assert_eq!(daemon.stop().code(), Some(0), "{}", daemon.log());

@@ -3,10 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use compat_tests::{Chronyd, Pair, Programs, finish, old, programs, reference, subject};
-
-/// Within this time a client with `iburst` must be synchronised: three samples, two seconds apart, and a margin.
-const SYNC_LIMIT: Duration = Duration::from_secs(10);
+use compat_tests::{Chronyd, LIMIT, Pair, Programs, finish, old, programs, reference, subject};
 
 /// Runs a server and a client and checks that the client believes the server.
 fn synchronises(client: &Programs, server: &Programs, address: &str) {
@@ -19,7 +16,7 @@ fn synchronises(client: &Programs, server: &Programs, address: &str) {
         .within(&cable.left)
         .config(&format!("server {address} iburst"))
         .start();
-    client.wait_synchronised(SYNC_LIMIT);
+    client.wait_synchronised(LIMIT);
 
     let tracking = client.chronyc(&["-c", "-n", "tracking"]).ok();
     let fields: Vec<&str> = tracking.trim_end().split(',').collect();
@@ -29,7 +26,7 @@ fn synchronises(client: &Programs, server: &Programs, address: &str) {
         "source and stratum in {tracking}"
     );
     let delay: f64 = fields[10].parse().unwrap();
-    assert!(delay > 0.0 && delay < 0.1, "root delay in {tracking}");
+    assert!(delay > 0.0 && delay < 1.0, "root delay in {tracking}");
 
     let sources = client.chronyc(&["-c", "-n", "sources"]).ok();
     assert!(sources.starts_with(&format!("^,*,{address},3,6,")), "{sources}");
@@ -98,7 +95,7 @@ fn with_a_symmetric_key() {
         let line = format!("keyfile {}", client.dir().write("keys", keys).display());
         let line = format!("{line}\nserver {} key 7 iburst", Pair::RIGHT4);
         let client = client.within(&cable.left).config(&line).start();
-        client.wait_synchronised(SYNC_LIMIT);
+        client.wait_synchronised(LIMIT);
     }
 }
 
@@ -134,10 +131,7 @@ fn ntpdate_gets_a_valid_answer() {
     let bin = programs::debian12();
     let path = format!("{}:{}", bin.display(), std::env::var("PATH").unwrap());
     let mut command: Command = cable.left.command(bin.join("ntpdate"));
-    let done = finish(
-        command.args(["-q", Pair::RIGHT4]).env("PATH", path),
-        Duration::from_secs(20),
-    );
+    let done = finish(command.args(["-q", Pair::RIGHT4]).env("PATH", path), LIMIT);
     // ntpdig's line: "2026-11-20 18:00:00.12 (+0000) +0.000010 +/- 0.000050 10.99.0.2 s5 no-leap"
     let line = done.ok();
     assert!(

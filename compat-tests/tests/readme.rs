@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
 
 use compat_tests::programs::workspace;
-use compat_tests::{finish, ours};
+use compat_tests::{LIMIT, finish, ours};
 
 /// The first word of each line `("name", |c| ...)` in the list of missing features.
 fn refused() -> BTreeSet<String> {
@@ -42,7 +41,7 @@ fn our_own_configurations_are_accepted() {
     for file in ["examples/chrony.conf", "packaging/container.conf"] {
         let mut command = Command::new(ours().chronyd);
         command.args(["--check-config", "-f"]).arg(workspace().join(file));
-        let done = finish(&mut command, Duration::from_secs(10));
+        let done = finish(&mut command, LIMIT);
         // 2: warnings only, about directories that an installed system has.
         assert!(matches!(done.code(), Some(0 | 2)), "{file}: {done:?}");
     }

@@ -68,7 +68,7 @@ impl Responder {
         let upstream = UnixDatagram::bind(dir.join("upstream")).expect("a socket in a new directory");
         upstream.connect(daemon).expect("a daemon that runs");
         upstream
-            .set_read_timeout(Some(Duration::from_secs(5)))
+            .set_read_timeout(Some(compat_tests::LIMIT))
             .expect("time-out of a socket");
         let mut known: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
         Self::on_unix(move |request| {
