@@ -29,7 +29,8 @@ pub struct SimClock {
     status: Option<KernelStatus>,
     /// Unix time at which a leap second is due, and by how much the clock moves then, s.
     leap: Option<(i64, i64)>,
-    steps: u32,
+    /// True time (ns since the start) of each step, and by how much the clock went forward, s.
+    steps: Vec<(i64, f64)>,
 }
 
 impl SimClock {
@@ -47,7 +48,7 @@ impl SimClock {
             precision: 1e-7,
             status: None,
             leap: None,
-            steps: 0,
+            steps: Vec::new(),
         }
     }
 
@@ -124,8 +125,13 @@ impl SimClock {
 
     /// How often the engine has stepped the clock.
     #[must_use]
-    pub fn steps(&self) -> u32 {
-        self.steps
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// The steps: true seconds since the world's start, and by how much the clock went forward, s.
+    pub fn stepped(&self) -> impl Iterator<Item = (f64, f64)> {
+        self.steps.iter().map(|&(at, by)| (1e-9 * at as f64, by))
     }
 
     fn now_mono(&self) -> Mono {
@@ -169,7 +175,7 @@ impl Clock for SimClock {
             return Err(ClockError::NotControlled);
         }
         self.stepped -= (by.0 * 1e9) as i64;
-        self.steps += 1;
+        self.steps.push((self.at, -by.0));
         Ok(())
     }
 

@@ -15,6 +15,6 @@ pub mod scenario;
 pub use clock::SimClock;
 pub use link::{Jitter, Link};
 pub use node::{Launch, NodeId, NodeSpec, WorldError};
-pub use oscillator::Oscillator;
+pub use oscillator::{Oscillator, Temperature};
 pub use random::Draw;
 pub use world::{Stray, World};

@@ -22,6 +22,10 @@ pub struct Link {
     pub loss: f64,
     /// Probability that a packet arrives twice, 0 to 1.
     pub duplication: f64,
+    /// Probability that a packet is held back for [`Link::hold`], so that later ones overtake it, 0 to 1.
+    pub reordering: f64,
+    /// How long such a packet is held back, s.
+    pub hold: f64,
     /// Nothing passes.
     pub down: bool,
 }
@@ -34,6 +38,8 @@ impl Default for Link {
             jitter: Jitter::Exponential(0.0),
             loss: 0.0,
             duplication: 0.0,
+            reordering: 0.0,
+            hold: 0.0,
             down: false,
         }
     }
@@ -64,6 +70,7 @@ impl Link {
             Jitter::Exponential(mean) => mean * draw.exponential(),
             Jitter::Normal(sd) => (sd * draw.normal()).max(0.0),
         };
-        self.delay + extra
+        let held = self.reordering > 0.0 && draw.uniform() < self.reordering;
+        self.delay + extra + if held { self.hold } else { 0.0 }
     }
 }

@@ -1,5 +1,8 @@
 //! Figures of merit of a simulated clock.
 
+/// A change of the error within a second that can only be a step, s.
+pub const STEP: f64 = 0.2;
+
 /// Collects the error of a clock once a second and condenses it.
 #[derive(Clone, Debug, Default)]
 pub struct ErrorMeter {
@@ -7,6 +10,7 @@ pub struct ErrorMeter {
     seconds: u64,
     sum_time: f64,
     sum_frequency: f64,
+    steps: u64,
     max_time: f64,
     last: Option<f64>,
     threshold: f64,
@@ -35,7 +39,12 @@ impl ErrorMeter {
             self.max_time = self.max_time.max(error.abs());
             if let Some(last) = self.last {
                 let frequency = error - last;
-                self.sum_frequency += frequency * frequency;
+                // No slew is as fast as this.
+                if frequency.abs() < STEP {
+                    self.sum_frequency += frequency * frequency;
+                } else {
+                    self.steps += 1;
+                }
             }
         }
         self.last = Some(error);
@@ -47,10 +56,11 @@ impl ErrorMeter {
         libm::sqrt(self.sum_time / self.seconds.max(1) as f64)
     }
 
-    /// Root mean square of the frequency error, s/s, from second to second.
+    /// Root mean square of the frequency error, s/s, from second to second; steps don't count.
     #[must_use]
     pub fn rms_frequency(&self) -> f64 {
-        libm::sqrt(self.sum_frequency / self.seconds.max(1) as f64)
+        let seconds = self.seconds - self.steps;
+        libm::sqrt(self.sum_frequency / seconds.max(1) as f64)
     }
 
     /// Largest time error, s.

@@ -1,8 +1,11 @@
 //! What a world is made of: nodes, their sockets, and how to make them.
 
 use crate::clock::SimClock;
+use crate::oscillator::Temperature;
+#[cfg(doc)]
+use crate::world::World;
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use truechimer_engine::config::{
     AddressFamily, Config, ConfigError, Environment, Loader, Options, SourceConfig, Unsearchable,
 };
@@ -30,8 +33,16 @@ pub struct NodeSpec {
     pub wander: f64,
     /// As with `chronyd -x`.
     pub no_control: bool,
+    /// Temperature of the oscillator.
+    pub temperature: Option<Temperature>,
     /// Contents of the file of `leapseclist`.
     pub leap_list: Option<String>,
+    /// Contents of the file of the time zone of `leapsectz`.
+    pub leap_zone: Option<Vec<u8>>,
+    /// Contents of the key file.
+    pub keys: Option<Vec<u8>>,
+    /// Its address; without, the one of [`World::address`].
+    pub address: Option<Ipv4Addr>,
 }
 
 impl NodeSpec {
@@ -44,7 +55,11 @@ impl NodeSpec {
             frequency: 0.0,
             wander: 0.0,
             no_control: false,
+            temperature: None,
             leap_list: None,
+            leap_zone: None,
+            keys: None,
+            address: None,
         }
     }
 

@@ -8,6 +8,7 @@ use crate::random::Draw;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use truechimer_engine::auth::Keys;
 use truechimer_engine::config::SourceConfig;
 use truechimer_engine::engine::{Engine, EngineOptions};
 use truechimer_engine::event::{Event, record::Record};
@@ -131,7 +132,8 @@ impl World {
     /// If the engine refuses the configuration.
     pub fn launch(&mut self, spec: NodeSpec, launch: Launch) -> Result<NodeId, WorldError> {
         let id = NodeId(self.nodes.len());
-        let oscillator = Oscillator::new(spec.frequency, spec.wander, self.draw.fork());
+        let oscillator =
+            Oscillator::new(spec.frequency, spec.wander, self.draw.fork()).at_temperature(spec.temperature);
         let mut clock = SimClock::new(oscillator, self.epoch, spec.offset);
         if spec.no_control {
             clock = clock.without_control();
@@ -142,6 +144,8 @@ impl World {
             family: launch.family,
         };
         let drift_file = spec.config.files.drift_file.clone();
+        let zone_name = spec.config.clock.leap_tz.clone();
+        let address = spec.address.map_or(Self::address(id), IpAddr::V4);
         let random = Box::new(self.draw.seeded());
         let start = Start {
             leap_list: spec.leap_list.as_ref().map(|list| LeapFile {
@@ -152,17 +156,23 @@ impl World {
                 name,
                 text: launch.drift.as_deref(),
             }),
+            leap_zone: spec.leap_zone.as_deref().map(|zone| LeapFile {
+                name: zone_name.as_deref().unwrap_or(""),
+                contents: Some(zone),
+            }),
             restarted: launch.restarted,
-            ..Start::default()
         };
         let mut engine = Engine::new(spec.config, &options, &start, random, &mut clock)
             .map_err(|error| WorldError::Start(id, error))?;
+        if let Some(text) = &spec.keys {
+            engine.set_keys(Keys::parse(text, "keys").0);
+        }
         engine.set_dumps(launch.dumps.into_iter().collect());
-        self.by_address.insert(Self::address(id), id);
+        self.by_address.insert(address, id);
         self.nodes.push(Node {
             engine,
             clock,
-            address: Self::address(id),
+            address,
             sockets: BTreeMap::new(),
             next_port: EPHEMERAL,
             wakeup: None,
@@ -239,7 +249,7 @@ impl World {
 
     /// Hands a node a datagram from somewhere outside of this world.
     pub fn inject(&mut self, node: NodeId, from: SocketAddr, port: u16, bytes: &[u8]) {
-        let to = SocketAddr::new(Self::address(node), port);
+        let to = SocketAddr::new(self.nodes[node.0].address, port);
         let bytes = bytes.to_vec();
         self.clock(node);
         self.happen(node, Happening::Arrival { from, to, bytes });
@@ -315,7 +325,7 @@ impl World {
     /// Lets `seconds` of true time pass; `second` gets every whole true second and the error of `node`'s
     /// clock (s, positive: fast) then.
     pub fn run_metered(&mut self, seconds: f64, node: NodeId, mut second: impl FnMut(i64, f64)) {
-        let end = self.now + (seconds * 1e9) as i64;
+        let end = self.now + (seconds * 1e9).round() as i64;
         while let Some(Reverse((at, ..))) = self.queue.peek()
             && *at <= end
         {

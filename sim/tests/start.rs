@@ -161,7 +161,7 @@ fn initstepslew_comes_before_the_configured_sources() {
         assert_eq!(log.len(), 2, "{log:?}");
         assert_eq!(count(&mut world, client), 1);
         assert_eq!(tracking(&mut world, client).stratum, 2);
-        assert_eq!(world.clock(client).steps(), u32::from(how == "step"));
+        assert_eq!(world.clock(client).steps(), usize::from(how == "step"));
     }
 }
 
