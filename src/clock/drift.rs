@@ -2,14 +2,18 @@
 
 use crate::files;
 use crate::logs;
+use std::io;
 use truechimer_engine::text::Fixed;
 
-/// Contents of the drift file; `None` if it can't be read, which is not worth a message. Two numbers need no
-/// more than the first 4096 bytes.
+/// Contents of the drift file; `None` if it can't be opened, which is not worth a message. What opens but can't be
+/// read (a directory) is like an empty file. Two numbers need no more than the first 4096 bytes.
 #[must_use]
 pub fn read_drift(path: &str) -> Option<String> {
-    let bytes = files::read_start(path, 4096).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    match files::read_start(path, 4096) {
+        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Some(String::new()),
+        Err(_) => None,
+    }
 }
 
 /// Replaces the drift file. Errors are logged.
@@ -47,5 +51,8 @@ mod tests {
         assert_eq!(read_drift(path), Some(drift_line(1.5, 0.25)));
         std::fs::remove_file(path).unwrap();
         assert_eq!(read_drift(path), None);
+        std::fs::create_dir(path).unwrap();
+        assert_eq!(read_drift(path).as_deref(), Some(""));
+        std::fs::remove_dir(path).unwrap();
     }
 }

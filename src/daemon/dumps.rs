@@ -40,7 +40,13 @@ pub(super) fn read(directory: &str) -> Vec<(String, String)> {
 /// Removes all dump files; what they say is soon out of date.
 pub(super) fn remove_all(directory: &str) {
     for name in names(directory) {
-        let _ = files::remove(&format!("{directory}/{name}"));
+        remove(&format!("{directory}/{name}"));
+    }
+}
+
+fn remove(path: &str) {
+    if let Err(error) = files::remove(path) {
+        logs::error(error);
     }
 }
 
@@ -48,7 +54,7 @@ pub(super) fn remove_all(directory: &str) {
 pub(super) fn save(directory: &str, name: &str, text: Option<&str>) {
     let path = format!("{directory}/{name}");
     let Some(text) = text else {
-        let _ = files::remove(&path);
+        remove(&path);
         return;
     };
     match files::create(&path, 0o644) {

@@ -345,8 +345,9 @@ impl Daemon {
                 self.engine.reload_sources(now, self.clock.as_clock(), sources);
             }
             Output::Rekey => {
-                if let Some(keys) = self.config.files.key_file.as_deref().and_then(keys::load) {
-                    self.engine.set_keys(keys);
+                if let Some(path) = self.config.files.key_file.as_deref() {
+                    // Keys that are gone from the disk are revoked.
+                    self.engine.set_keys(keys::load(path).unwrap_or_default());
                 }
             }
             Output::Exit(0) => self.end(Ending::Wanted),

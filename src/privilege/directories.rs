@@ -48,7 +48,15 @@ fn exists(path: &Path) -> Result<bool, DirectoryError> {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => Ok(true),
         Ok(_) => Err(DirectoryError::NotDirectory(name(path))),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        // Below something else than a directory: looking at its parents finds which.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(false)
+        }
         Err(error) => Err(DirectoryError::Access(name(path), reason(&error))),
     }
 }
@@ -63,6 +71,10 @@ fn create(path: &Path, mode: u32, user: Option<&RunUser>) -> Result<(), Director
         create(parent, 0o755, None)?;
     }
     let made = DirBuilder::new().mode(mode).create(path);
+    if made.is_err() && exists(path)? {
+        // `new/..` is there as soon as `new` is.
+        return Ok(());
+    }
     made.map_err(|error| DirectoryError::Create(name(path), reason(&error)))?;
     let Some(user) = user else { return Ok(()) };
     let owner = (Some(user.uid.as_raw()), Some(user.gid.as_raw()));
@@ -129,10 +141,11 @@ mod tests {
         fs::write(&file, "").unwrap();
         let error = check_socket_directory(&file, &user).unwrap_err();
         assert_eq!(error.to_string(), format!("{} is not directory", file.display()));
-        assert!(matches!(
-            create(&file.join("x"), 0o700, None),
-            Err(DirectoryError::Access(..))
-        ));
+        let error = create(&file.join("x/y"), 0o700, None).unwrap_err();
+        assert_eq!(error.to_string(), format!("{} is not directory", file.display()));
+        let around = base.join("new/../other");
+        assert_eq!(create(&around, 0o700, Some(&user)), Ok(()));
+        assert!(base.join("other").is_dir());
         fs::remove_dir_all(base).unwrap();
     }
 

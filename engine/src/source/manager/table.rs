@@ -271,10 +271,10 @@ impl Manager {
         }
         self.names.forget_source(id);
         self.probes.retain(|_, source| *source != id);
-        discipline.remove_source(cx, id);
         if with_log {
             log(cx, SourceEvent::Removed(entry.label()));
         }
+        discipline.remove_source(cx, id);
         if let Some(pool) = entry.pool
             && !self.table.values().any(|entry| entry.pool == Some(pool))
         {
