@@ -11,7 +11,7 @@ const COMMANDS: &str = "accheck activity add allow authdata burst clients cmdacc
     deny dns dump exit health help keygen local makestep manual maxdelay maxdelaydevratio maxdelayratio maxpoll \
     maxupdateskew minpoll minstratum ntpdata offline offset online onoffline polltarget quit refresh rekey reload \
     reselect reselectdist reset retries rtcdata selectdata selectopts serverstats settime shutdown smoothing \
-    smoothtime sourcename sources sourcestats timeout tracking trimrtc waitsync writertc";
+    smoothtime sourcename sources sourcestats timeout tracking trimrtc waitsync watch writertc";
 
 /// What may follow the start of a line.
 fn words(before: &str) -> &'static str {

@@ -16,6 +16,7 @@ mod session;
 mod sys;
 mod transport;
 mod usage;
+mod watch;
 
 use crate::command::scan;
 use crate::names::Names;

@@ -3,6 +3,7 @@
 
 use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -30,6 +31,38 @@ pub(crate) fn catch_signals() {
 /// True once such a signal came.
 pub(crate) fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
+}
+
+static RESIZED: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn on_resize(_: libc::c_int) {
+    RESIZED.store(true, Ordering::Relaxed);
+}
+
+/// Makes a change of the terminal's size set a flag and end waiting calls early.
+pub(crate) fn catch_resizing() {
+    let action = SigAction::new(SigHandler::Handler(on_resize), SaFlags::empty(), SigSet::empty());
+    // Without it the next round finds the new size.
+    // SAFETY: the handler only stores to an atomic, which is async-signal-safe.
+    let _ = unsafe { sigaction(Signal::SIGWINCH, &action) };
+}
+
+/// True if the size changed since the last call.
+pub(crate) fn resized() -> bool {
+    RESIZED.swap(false, Ordering::Relaxed)
+}
+
+/// Columns and rows of a terminal.
+pub(crate) fn window_size(terminal: BorrowedFd<'_>) -> Option<(usize, usize)> {
+    let mut size = libc::winsize {
+        ws_row: 0,
+        ws_col: 0,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the descriptor is open, and this request writes a `winsize` where the pointer leads.
+    let done = unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) };
+    (done == 0).then_some((size.ws_col.into(), size.ws_row.into()))
 }
 
 /// The name of an address, if it has one.

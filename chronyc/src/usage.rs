@@ -181,6 +181,10 @@ const HELP: &[(&str, &[(&str, &str)])] = &[
                 "health [--max-offset <time>] [--max-stratum <n>] [--min-sources <n>]",
                 "Fail unless the clock is well",
             ),
+            (
+                "watch [--interval <time>] [--count <n>]",
+                "Show tracking and sources again and again",
+            ),
             ("dns -n|+n", "Show addresses or names of hosts"),
             ("dns -4|-6|-46", "Look up IPv4, IPv6 or both addresses"),
             (

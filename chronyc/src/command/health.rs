@@ -34,7 +34,7 @@ pub(super) fn parse(words: &[&str]) -> Result<Health, Fault> {
 }
 
 /// A number with `s`, `ms`, `us`, `ns` or nothing after it.
-fn seconds(text: &str) -> Option<f64> {
+pub(super) fn seconds(text: &str) -> Option<f64> {
     let mut scanner = Scanner::new(text);
     let number = scanner.float()?;
     let unit = match scanner.word() {

@@ -5,8 +5,10 @@ mod args;
 mod health;
 mod requests;
 pub(crate) mod scan;
+mod watch;
 
 pub(crate) use health::Health;
+pub(crate) use watch::Watch;
 
 use crate::names::{Family, Names};
 use truechimer_engine::wire::command::{Address, Request};
@@ -85,6 +87,8 @@ pub(crate) enum Action {
     Keygen(Vec<String>),
     /// Not a command of chrony.
     Health(Health),
+    /// Not a command of chrony.
+    Watch(Watch),
     Help,
     Quit,
     /// Once did something; still a success.
@@ -179,6 +183,7 @@ fn action(name: &str, words: &[&str], names: &Names) -> Result<Action, Problem> 
         }
         "tracking" => Action::Tracking,
         "waitsync" => Action::WaitSync(waitsync(words)),
+        "watch" => Action::Watch(watch::parse(words)?),
         _ => match requests::parse(name, words, names) {
             Some(request) => Action::Send(request?),
             None => return Err(Fault::Message("Unrecognized command").into()),

@@ -152,17 +152,9 @@ pub(crate) fn settime(s: &SetTimeReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::samples::{CSV, HUMAN};
     use truechimer_engine::time::Cooked;
     use truechimer_engine::wire::command::Address;
-
-    const HUMAN: Style = Style {
-        csv: false,
-        wide: false,
-    };
-    const CSV: Style = Style {
-        csv: true,
-        wide: false,
-    };
 
     #[test]
     fn tracking_as_in_6_1() {

@@ -5,6 +5,8 @@ mod clients;
 mod clock;
 pub(crate) mod json;
 mod ntpdata;
+#[cfg(test)]
+pub(crate) mod samples;
 mod selection;
 mod server;
 mod sources;

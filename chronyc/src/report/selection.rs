@@ -120,20 +120,8 @@ pub(crate) fn auth(a: &AuthReport, name: &str, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::samples::{CSV, HUMAN, WIDE};
     use truechimer_engine::wire::command::Address;
-
-    const HUMAN: Style = Style {
-        csv: false,
-        wide: false,
-    };
-    const CSV: Style = Style {
-        csv: true,
-        wide: false,
-    };
-    const WIDE: Style = Style {
-        csv: false,
-        wide: true,
-    };
 
     #[test]
     fn selectdata_as_in_6_4() {

@@ -116,20 +116,8 @@ pub(crate) fn source_stats(s: &SourceStatsReport, name: &str, style: Style) -> S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::samples::{CSV, HUMAN, WIDE};
     use truechimer_engine::wire::command::Address;
-
-    const HUMAN: Style = Style {
-        csv: false,
-        wide: false,
-    };
-    const CSV: Style = Style {
-        csv: true,
-        wide: false,
-    };
-    const WIDE: Style = Style {
-        csv: false,
-        wide: true,
-    };
 
     fn report(mode: SourceMode, state: SourceState) -> SourceReport {
         SourceReport {

@@ -83,26 +83,11 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use truechimer_engine::time::Cooked;
+    use crate::report::samples::tracking;
 
     #[test]
     fn reasons() {
-        let t = TrackingReport {
-            ref_id: 0x5050_5300,
-            address: Address::Unspecified,
-            stratum: 2,
-            leap: 0,
-            ref_time: Cooked::default(),
-            correction: -0.01,
-            last_offset: 0.0,
-            rms_offset: 0.0,
-            frequency: 0.0,
-            residual_frequency: 0.0,
-            skew: 1.0,
-            root_delay: 0.0,
-            root_dispersion: 0.0,
-            update_interval: 0.0,
-        };
+        let t = tracking();
         let none = Health::default();
         assert_eq!(problem(&t, &none), None);
         assert!(problem(&TrackingReport { leap: 3, ..t }, &none).is_some());

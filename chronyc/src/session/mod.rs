@@ -4,6 +4,7 @@ mod health;
 mod lists;
 mod values;
 mod waiting;
+mod watch;
 
 use crate::command::{self, Action, Line};
 use crate::keygen::keygen;
@@ -49,6 +50,8 @@ pub(crate) struct Session {
     pub(crate) over: bool,
     /// Standard output has failed.
     broken: bool,
+    /// What would have been printed, while it is kept.
+    kept: Option<String>,
 }
 
 /// Whose name is wanted.
@@ -68,6 +71,7 @@ impl Session {
             dots: false,
             over: false,
             broken: false,
+            kept: None,
         }
     }
 
@@ -90,6 +94,10 @@ impl Session {
     }
 
     pub(crate) fn print(&mut self, text: &str) {
+        if let Some(kept) = &mut self.kept {
+            kept.push_str(text);
+            return;
+        }
         // Each line at once: who reads a pipe sees what there is.
         self.broken |= io::stdout().write_all(text.as_bytes()).is_err();
     }
@@ -166,6 +174,7 @@ impl Session {
                 self.send(&request)?;
             }
             Action::Health(limits) => self.health(&limits)?,
+            Action::Watch(watch) => self.watch(&watch)?,
             Action::Tracking => self.tracking()?,
             Action::Sources(listing) => self.sources(listing)?,
             Action::SourceStats(listing) => self.source_stats(listing)?,

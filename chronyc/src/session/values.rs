@@ -21,10 +21,7 @@ impl Session {
                 let name = self.source_name(t.address, t.ref_id, usize::MAX);
                 json::tracking(&t, &name)
             }
-            Action::Sources(listing) => self.each_source(listing, |session, _, s| {
-                let name = session.name_of(s);
-                Ok(Some(json::source(s, &name)))
-            })?,
+            Action::Sources(listing) => self.json_sources(listing)?,
             Action::SourceStats(listing) => self.each_source(listing, |session, index, _| {
                 let Reply::SourceStats(s) = session.ask(&Request::SourceStats(index))? else {
                     return Err(Failed);
@@ -105,6 +102,13 @@ impl Session {
         };
         self.print(&(value + "\n"));
         Ok(None)
+    }
+
+    pub(super) fn json_sources(&mut self, listing: Listing) -> Result<String, Failed> {
+        self.each_source(listing, |session, _, s| {
+            let name = session.name_of(s);
+            Ok(Some(json::source(s, &name)))
+        })
     }
 
     /// An array with what `value` makes of each source.

@@ -85,6 +85,12 @@ impl Link {
         self.open.is_some()
     }
 
+    /// The server that is asked, for people.
+    pub(crate) fn server(&self) -> String {
+        let server = self.open.as_ref().and_then(|(index, _)| self.servers.get(*index));
+        server.map(Server::to_string).unwrap_or_default()
+    }
+
     /// The answer to a request; `None` if no server gives one.
     pub(crate) fn exchange(&mut self, request: &Request) -> Option<(ReplyHeader, Vec<u8>)> {
         if self.open.is_none() && !self.open_from(0) {

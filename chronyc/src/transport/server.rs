@@ -2,6 +2,7 @@
 
 use super::unix::UnixClient;
 use crate::names::Names;
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -31,6 +32,15 @@ pub(crate) fn servers(list: &str, port: u16, names: &Names) -> Vec<Server> {
             false => udp(item).collect(),
         })
         .collect()
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unix(path) => path.display().fmt(f),
+            Self::Udp(address) => address.fmt(f),
+        }
+    }
 }
 
 impl Server {
