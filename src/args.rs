@@ -74,8 +74,8 @@ pub struct Args {
     pub user: Option<String>,
     /// Without `-U` or anything that implies it.
     pub check_root: bool,
-    /// `-F`
-    pub filter_level: i32,
+    /// `-F`; `None`: not given.
+    pub filter_level: Option<i32>,
     /// `-P`; 0: not given.
     pub priority: i32,
     /// `-m`
@@ -301,7 +301,7 @@ fn collect(matches: &ArgMatches) -> Args {
         timeout: number("t").and_then(|seconds| u32::try_from(seconds).ok()),
         user: value("u"),
         check_root: !(flag("U") || flag("Q") || flag("p") || flag(CHECK_CONFIG)),
-        filter_level: number("F").unwrap_or(0),
+        filter_level: number("F"),
         priority: number("P").unwrap_or(0),
         lock_memory: flag("m"),
         control_clock: !(flag("x") || flag("Q")),
@@ -401,7 +401,7 @@ mod tests {
         assert_eq!(ok(&["-t5abc"]).timeout, Some(5));
         assert_eq!(ok(&["-t", "0x1"]).timeout, Some(0));
         assert_eq!(ok(&["-t", "-1"]).timeout, None);
-        assert_eq!(ok(&["-F", "-2"]).filter_level, -2);
+        assert_eq!(ok(&["-F", "-2"]).filter_level, Some(-2));
         assert_eq!(ok(&["-N0"]).notify_fd, Some(0));
         assert_eq!(ok(&["-N", "-1"]).notify_fd, None);
         assert_eq!(ok(&["-P", "99999999999999999999"]).priority, i32::MAX);

@@ -8,9 +8,10 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use crate::dir::TempDir;
+use crate::filter_options;
 use crate::netns::Namespace;
 use crate::process::{Finished, Process, finish};
-use crate::programs::Programs;
+use crate::programs::{Programs, ours};
 use crate::wait::{LIMIT, until};
 
 /// A chronyd to be started: `Chronyd::new(&programs).config("local stratum 1").start()`.
@@ -117,6 +118,10 @@ impl<'a> Chronyd<'a> {
         command.args(first);
         if self.socket.is_some() {
             command.arg(&self.programs.chronyd);
+        }
+        let filter = filter_options();
+        if !filter.is_empty() && self.programs.chronyd == ours().chronyd {
+            command.args(filter);
         }
         command.args(["-d", "-f"]).arg(conf).args(&self.options);
         if !self.controls_clock {

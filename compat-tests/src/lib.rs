@@ -22,6 +22,13 @@ pub use process::{Finished, Process, finish};
 pub use programs::{Programs, old, ours, reference, subject};
 pub use wait::{LIMIT, until, within};
 
+/// The option `-F` for our daemon, if the variable `FILTER` names a level: every test can run under a system call
+/// filter.
+#[must_use]
+pub fn filter_options() -> Vec<String> {
+    std::env::var("FILTER").map_or_else(|_| Vec::new(), |level| vec!["-F".to_owned(), level])
+}
+
 /// By how much a test that can be made longer is to be longer: the variable `SOAK`, 1 without it.
 #[must_use]
 pub fn soak() -> u32 {

@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use compat_tests::{Chronyd, Finished, LIMIT, Namespace, Programs, TempDir, finish, subject, within};
+use compat_tests::programs::subject_is_reference;
+use compat_tests::{Chronyd, Finished, LIMIT, Namespace, Programs, TempDir, finish, ours, subject, within};
 
 /// Lines that keep a daemon away from the machine's own files and ports.
 fn alone(dir: &Path) -> String {
@@ -154,8 +156,62 @@ fn no_capability_to_set_the_clock() {
         .args(["--bounding-set", "-sys_time", "--inh-caps", "-sys_time"])
         .arg(subject().chronyd);
     let done = finish(command.args(["-d", "-t", "1", "-f"]).arg(conf), LIMIT);
-    assert_fatal(&done, "adjtimex(0x8001) failed : Operation not permitted");
+    assert_fatal(&done, NOT_PERMITTED);
     assert!(says(&done.stderr, "CAP_SYS_TIME not present"), "{done:?}");
+    if !subject_is_reference() {
+        assert_advised(&done);
+    }
+}
+
+const NOT_PERMITTED: &str = "adjtimex(0x8001) failed : Operation not permitted";
+
+/// Checks for our one line more, before the last: what is missing, and the two ways out.
+fn assert_advised(done: &Finished) {
+    let advice = done.stderr.lines().rev().nth(1).unwrap_or_default();
+    for part in ["CAP_SYS_TIME", "--cap-add SYS_TIME", "use -x"] {
+        assert!(advice.contains(part), "no '{part}' in {advice}");
+    }
+    let about = |line: &&str| line.contains("cap-add");
+    assert_eq!(done.stderr.lines().filter(about).count(), 1, "{done:?}");
+}
+
+/// Of our own program alone: a copy of it is all that another user needs.
+#[test]
+fn no_right_to_set_the_clock_as_another_user() {
+    let dir = TempDir::new();
+    fs::set_permissions(&*dir, fs::Permissions::from_mode(0o777)).unwrap();
+    let program = dir.join("chronyd");
+    fs::copy(ours().chronyd, &program).unwrap();
+    let usual = [
+        "-d",
+        "-U",
+        "-t",
+        "1",
+        "port 0",
+        "cmdport 0",
+        "pidfile /",
+        "bindcmdaddress /",
+    ];
+    // A service with the user `nobody` and `NoNewPrivileges`, without `AmbientCapabilities`.
+    let mut other = Command::new("setpriv");
+    other.args([
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "--no-new-privs",
+    ]);
+    // The root of a container without root.
+    let mut rootless = Command::new("unshare");
+    rootless.args(["--user", "--map-root-user"]);
+    for (mut command, user) in [(other, "nobody"), (rootless, "root")] {
+        let done = finish(command.arg(&program).args(["-u", user]).args(usual), LIMIT);
+        assert_fatal(&done, NOT_PERMITTED);
+        assert_advised(&done);
+        // The second way out.
+        let done = finish(command.arg("-x"), LIMIT);
+        assert_eq!(done.code(), Some(1), "{done:?}");
+        assert!(says(&done.stderr, "Timeout reached"), "{done:?}");
+    }
 }
 
 #[test]

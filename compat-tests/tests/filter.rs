@@ -1,8 +1,10 @@
 //! A daemon under each system call filter does all that it can do, lives, and ends in good order.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 
-use compat_tests::{Chronyd, Instance, LIMIT, Namespace, finish, reference, subject, until};
+use compat_tests::{Chronyd, Instance, LIMIT, Namespace, TempDir, finish, ours, reference, subject, until};
+use landlock::{ABI, Access, AccessFs, CompatLevel, Compatible, Ruleset, RulesetAttr};
 
 /// A server of time on port 11123.
 fn server(namespace: &Namespace, keys: &str) -> Instance {
@@ -27,9 +29,10 @@ fn lives_and_ends(level: &str) {
          server 127.0.0.2 port 11123 iburst key 5\n\
          server does-not-exist.invalid\n\
          keyfile {}\ndumpdir {}\nlog rawmeasurements statistics selection tracking\nallow\n\
-         makestep 1 3\nrtcsync\nleapsectz right/UTC",
+         makestep 1 3\nrtcsync\nleapsectz right/UTC\nsourcedir {}",
         path.display(),
-        dumps.display()
+        dumps.display(),
+        daemon.dir().join("later").display()
     );
     let mut daemon = daemon
         .config(&lines)
@@ -69,6 +72,20 @@ fn lives_and_ends(level: &str) {
     ] {
         ask(command);
     }
+    // A key file that was replaced, and sources in a directory that is new.
+    let new_keys = daemon.dir.write(
+        "new",
+        format!("{keys}6 SHA1 HEX:000102030405060708090A0B0C0D0E10\n"),
+    );
+    fs::rename(new_keys, daemon.dir.join("keys")).unwrap();
+    ask(&["rekey"]);
+    until(LIMIT, "the new keys", || {
+        daemon.log().contains("Loaded 2 symmetric keys").then_some(())
+    });
+    let later = daemon.dir.subdir("later", 0o755);
+    fs::write(later.join("x.sources"), "server 127.0.0.7 offline\n").unwrap();
+    ask(&["reload", "sources"]);
+    assert!(ask(&["-n", "sources"]).contains("127.0.0.7"));
     // A name that leads nowhere; whether that is said depends on the client.
     let _ = daemon.chronyc(&["add", "server", "nowhere.invalid"]);
     let mut over_udp = namespace.command(&subject().chronyc);
@@ -102,6 +119,49 @@ fn level_1_with_a_signal() {
 #[test]
 fn level_2() {
     lives_and_ends("2");
+}
+
+#[test]
+fn level_2_with_a_signal() {
+    lives_and_ends("-2");
+}
+
+/// Whether a source of a file is found that became a link to elsewhere after the start.
+fn follows_a_new_link(options: &[&str]) -> bool {
+    let elsewhere = TempDir::new();
+    let target = elsewhere.write("file", "server 127.0.0.9 offline\n");
+    let daemon = Chronyd::new(&ours());
+    let sources = daemon.dir().subdir("sources", 0o755);
+    let lines = format!("port 0\ncmdport 0\nsourcedir {}", sources.display());
+    let daemon = daemon.config(&lines);
+    let daemon = options
+        .iter()
+        .fold(daemon, |daemon, option| daemon.option(option));
+    let mut daemon = daemon.start();
+    // The limits come after the socket; a file of its own is read under them.
+    fs::write(sources.join("a.sources"), "server 127.0.0.8 offline\n").unwrap();
+    symlink(target, sources.join("b.sources")).unwrap();
+    let found = until(LIMIT, "the source of a file", || {
+        daemon.chronyc(&["reload", "sources"]).ok();
+        let found = daemon.chronyc(&["-c", "-n", "sources"]).ok();
+        found.contains(",127.0.0.8,").then_some(found)
+    });
+    assert_eq!(daemon.stop().code(), Some(0), "{}", daemon.log());
+    found.contains(",127.0.0.9,")
+}
+
+/// Of our own alone: files that the configuration does not name are out of reach, even for root, unless `-F 0` takes
+/// all limits off.
+#[test]
+fn files_out_of_reach() {
+    let kernel_can = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(AccessFs::from_all(ABI::V1))
+        .is_ok();
+    assert!(follows_a_new_link(&["-F", "0"]));
+    for options in [&[][..], &["-F", "1"], &["-F", "2"]] {
+        assert_eq!(follows_a_new_link(options), !kernel_can, "{options:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,9 @@ use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::Duration;
 
-use compat_tests::{Chronyd, Instance, LIMIT, Namespace, Process, TempDir, finish, ours, subject};
+use compat_tests::{
+    Chronyd, Instance, LIMIT, Namespace, Process, TempDir, filter_options, finish, ours, subject,
+};
 use nix::sys::signal::Signal;
 
 /// A server of our own on port 123 of a network of its own.
@@ -30,7 +32,11 @@ fn client(namespace: &Namespace, options: &[&str], directives: &[&str]) -> Comma
         "pidfile /",
         "bindcmdaddress /",
     ];
-    command.args(options).args(usual).args(directives);
+    command
+        .args(filter_options())
+        .args(options)
+        .args(usual)
+        .args(directives);
     command
 }
 
@@ -41,6 +47,7 @@ fn messages(text: &str) -> Vec<&str> {
         "truechimer ",
         "Disabled control of system clock",
         "Running with root",
+        "Loaded seccomp filter",
     ];
     text.lines()
         .filter_map(|line| Some(line.split_once("Z ")?.1))

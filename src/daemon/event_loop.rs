@@ -16,7 +16,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use truechimer_engine::config::{AddressFamily, Config, source_files};
 use truechimer_engine::engine::Engine;
-use truechimer_engine::event::Severity;
+use truechimer_engine::event::{Event, Severity};
 use truechimer_engine::io::{FileJob, Input, Output, SocketId, SocketSpec};
 use truechimer_engine::time::{Mono, Now};
 
@@ -289,7 +289,7 @@ impl Daemon {
     fn work_off(&mut self) -> Result<(), Fatal> {
         loop {
             for event in self.clock.take_events() {
-                logs::log(event.severity(), event);
+                logs::event(&Event::Clock(event));
             }
             let now = self.now();
             match self.engine.poll_output(now, self.clock.as_clock()) {
@@ -335,7 +335,7 @@ impl Daemon {
                 }
             }
             Output::Log(event) if event.severity() == Severity::Fatal => return Err(Fatal::new(event)),
-            Output::Log(event) => logs::log(event.severity(), event),
+            Output::Log(event) => logs::event(&event),
             Output::Record(record) => self.log_files.write(&record),
             Output::Save(job) => self.save(job),
             Output::ReloadSources => {

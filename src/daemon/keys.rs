@@ -7,6 +7,8 @@ use nix::unistd::{AccessFlags, access};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use truechimer_engine::auth::Keys;
+use truechimer_engine::event::Event;
+use truechimer_engine::event::keys::KeyEvent;
 
 /// Longest key file, bytes.
 const MAX_SIZE: u64 = 16 << 20;
@@ -17,22 +19,30 @@ pub(super) fn load(path: &str) -> Option<Keys> {
     if let Ok(found) = fs::metadata(path) {
         let mode = found.permissions().mode();
         if mode & 0o004 != 0 {
-            logs::warning(format_args!("World-readable permissions on {path}"));
+            say(KeyEvent::WorldReadable {
+                file: path.to_owned(),
+            });
         } else if mode & 0o002 != 0 {
-            logs::warning(format_args!("World-writable permissions on {path}"));
-        } else if mode & 0o7777 & !0o771 != 0 {
+            say(KeyEvent::WorldWritable {
+                file: path.to_owned(),
+            });
+        } else if mode & 0o777 & !0o771 != 0 {
             logs::warning(format_args!("Wrong permissions on {path}"));
         }
     }
     let contents = files::read_start(path, MAX_SIZE).ok();
     if contents.is_none() {
-        logs::warning(format_args!("Could not open keyfile {path}"));
+        say(KeyEvent::CannotOpen {
+            file: path.to_owned(),
+        });
     }
     let (keys, events) = Keys::parse(&contents?, path);
-    for event in events {
-        logs::log(event.severity(), event);
-    }
+    events.into_iter().for_each(say);
     Some(keys)
+}
+
+fn say(event: KeyEvent) {
+    logs::event(&Event::Keys(event));
 }
 
 /// Warns if the daemon, as it is now, will not be able to read the file again, or could change it.

@@ -7,6 +7,7 @@ mod keys;
 mod leap_files;
 mod notify;
 mod pid_file;
+mod reach;
 mod settings;
 mod start;
 

@@ -7,7 +7,7 @@ use crate::config_files::{self, Origin};
 use crate::logs;
 use crate::net::CommandSpec;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use truechimer_engine::config::{CommandSocket, Config, Options, unsupported};
+use truechimer_engine::config::{CommandSocket, Config, Options, SourceKind, unsupported};
 
 const RUN_DIRECTORY: &str = "/run/chrony";
 const NTP_PORT: u16 = 123;
@@ -91,6 +91,23 @@ impl Settings {
             config,
         }
     }
+
+    /// The server's port if it may have to be bound after the start: when somebody can ask for that (`commands`:
+    /// there is a socket for `chronyc allow`), or for sources and broadcasts that are yet to come. 0: never.
+    pub(super) fn port_of_later(&self, commands: bool) -> u16 {
+        let config = &self.config;
+        let network = &config.network;
+        let port = network.port.unwrap_or(0);
+        let later = commands
+            || config
+                .sources
+                .iter()
+                .any(|source| source.kind == SourceKind::Peer)
+            || !config.source_dirs.is_empty()
+            || !network.broadcasts.is_empty()
+            || network.acquisition_port == Some(port);
+        if later { port } else { 0 }
+    }
 }
 
 #[cfg(test)]
@@ -123,6 +140,17 @@ mod tests {
         config.files.pid_file = Some("/x".to_owned());
         let settings = Settings::new(config, Mode::Query);
         assert!(settings.commands.v4.is_some() && settings.pid_file.is_some());
+    }
+
+    #[test]
+    fn a_port_that_nobody_can_ask_for_is_not_opened_again() {
+        let mut settings = Settings::new(Config::default(), Mode::Normal);
+        assert_eq!(
+            (settings.port_of_later(true), settings.port_of_later(false)),
+            (123, 0)
+        );
+        settings.config.source_dirs.push(vec!["/x".to_owned()]);
+        assert_eq!(settings.port_of_later(false), 123);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::fork::Parent;
 use super::leap_files::LeapFiles;
 use super::notify::Notifier;
 use super::pid_file::PidFile;
+use super::reach::reach;
 use super::settings::Settings;
 use super::{Fatal, dumps, keys};
 use crate::args::{self, Args};
@@ -33,7 +34,8 @@ pub(super) fn start(
     parent: &mut Parent,
 ) -> Result<u8, Fatal> {
     let config = &settings.config;
-    let filter = Filter::from_option(args.filter_level).map_err(Fatal::new)?;
+    let level = args.filter_level.unwrap_or(0);
+    let filter = Filter::from_option(level).map_err(Fatal::new)?;
     refuse(args, filter.is_some() && config.clock.mail_on_change.is_some())?;
     let pid_path = settings.pid_file.as_deref();
     pid_path.map_or(Ok(()), PidFile::check)?;
@@ -82,7 +84,8 @@ pub(super) fn start(
     make_urgent(priority, args.lock_memory || config.files.lock_all)?;
     let network = &config.network;
     let device = network.bind_device.is_some() || network.bind_acq_device.is_some();
-    let keep = privilege::needed(args.control_clock, network.port.unwrap_or(0), device);
+    let port = settings.port_of_later(unix.is_some());
+    let keep = privilege::needed(args.control_clock, port, device);
     user.become_it(&keep).map_err(Fatal::new)?;
     if let Some(path) = &key_file {
         keys::check_access(path);
@@ -90,8 +93,13 @@ pub(super) fn start(
     if nix::unistd::geteuid().is_root() {
         logs::warning("Running with root privileges");
     }
+    // A program that sends mail needs files that nobody can list. Without mail only `-F 0` takes the limit off.
+    let limited = args.filter_level != Some(0) && config.clock.mail_on_change.is_none();
     if filter.is_some_and(|filter| filter.level == Level::Strict) {
-        daemon.resolver = Resolver::with_helper().map_err(Fatal)?;
+        daemon.resolver = Resolver::with_helper(limited).map_err(Fatal)?;
+    }
+    if limited {
+        limit_files(args, settings);
     }
     for output in deferred {
         daemon.perform(output)?;
@@ -109,8 +117,10 @@ pub(super) fn start(
         }
         if let Some(filter) = filter {
             filter.load().map_err(Fatal::new)?;
-            let level = args.filter_level.unsigned_abs();
-            logs::info(format_args!("Loaded seccomp filter (level {level})"));
+            logs::info(format_args!(
+                "Loaded seccomp filter (level {})",
+                level.unsigned_abs()
+            ));
         }
         let deadline = args
             .timeout
@@ -243,6 +253,13 @@ fn make_urgent(priority: i32, lock: bool) -> Result<(), Fatal> {
         }
     }
     Ok(())
+}
+
+/// Leaves within reach only the files that the configuration needs, where the kernel can do that.
+fn limit_files(args: &Args, settings: &Settings) {
+    if let Err(error) = reach(args, settings).enforce() {
+        logs::warning(error);
+    }
 }
 
 /// Sources of the configuration and of `sourcedir` files, with what is known about them from dump files.

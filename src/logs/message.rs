@@ -12,8 +12,8 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 use truechimer_engine::event::Severity;
 
-/// Longest message, bytes.
-const MAX_LENGTH: usize = 2047;
+/// Number of the syslog facility `daemon`.
+const DAEMON: &str = "3";
 
 /// Where messages go.
 #[derive(Debug)]
@@ -54,6 +54,7 @@ impl Journal {
         if stream != format!("{}:{}", stat.st_dev, stat.st_ino) {
             return None;
         }
+        let pid = std::process::id().to_string();
         let layer = |error| {
             let mappings = PriorityMappings {
                 error,
@@ -66,6 +67,7 @@ impl Journal {
                 layer
                     .with_field_prefix(None)
                     .with_syslog_identifier("chronyd".to_owned())
+                    .with_custom_fields([("SYSLOG_FACILITY", DAEMON), ("SYSLOG_PID", pid.as_str())])
                     .with_priority_mappings(mappings)
             })
         };
@@ -154,30 +156,27 @@ impl MessageLog {
 }
 
 impl State {
-    fn line(fatal: bool, text: &str) -> String {
-        let prefix = if fatal { "Fatal error : " } else { "" };
+    fn line(text: &str) -> String {
         let date = utc(clock::realtime().sec()).message();
-        format!("{date} {prefix}{text}\n")
+        format!("{date} {text}\n")
     }
 
     fn write(&mut self, severity: Severity, text: &str) {
-        let fatal = severity == Severity::Fatal;
         match &mut self.destination {
             // There is nowhere to report a failure to.
-            Destination::Stderr => drop(std::io::stderr().write_all(Self::line(fatal, text).as_bytes())),
-            Destination::File { file, .. } => drop(file.write_all(Self::line(fatal, text).as_bytes())),
-            Destination::Syslog if fatal => {
-                let text = format!("Fatal error : {text}");
-                syslog::write(syslog::Priority::Critical, &text);
-                let _ = writeln!(std::io::stderr(), "{text}");
-            }
+            Destination::Stderr => drop(std::io::stderr().write_all(Self::line(text).as_bytes())),
+            Destination::File { file, .. } => drop(file.write_all(Self::line(text).as_bytes())),
             Destination::Syslog => {
                 let priority = match severity {
                     Severity::Info => syslog::Priority::Info,
                     Severity::Warning => syslog::Priority::Warning,
-                    Severity::Error | Severity::Fatal => syslog::Priority::Error,
+                    Severity::Error => syslog::Priority::Error,
+                    Severity::Fatal => syslog::Priority::Critical,
                 };
                 syslog::write(priority, text);
+                if severity == Severity::Fatal {
+                    let _ = writeln!(std::io::stderr(), "{text}");
+                }
             }
             Destination::Journal(_) => {}
         }
@@ -214,7 +213,6 @@ where
             } else {
                 let mut text = Text(String::new());
                 event.record(&mut text);
-                text.cut();
                 state.write(severity, &text.0);
             }
         });
@@ -223,18 +221,6 @@ where
 
 /// The text of an event.
 struct Text(String);
-
-impl Text {
-    fn cut(&mut self) {
-        if self.0.len() > MAX_LENGTH {
-            let end = (0..=MAX_LENGTH)
-                .rev()
-                .find(|&end| self.0.is_char_boundary(end))
-                .unwrap_or(0);
-            self.0.truncate(end);
-        }
-    }
-}
 
 impl tracing::field::Visit for Text {
     fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn fmt::Debug) {
@@ -260,7 +246,7 @@ mod tests {
             super::super::info("not this");
             super::super::warning("careful");
             super::super::log(Severity::Fatal, "the end");
-            super::super::error("é".repeat(MAX_LENGTH));
+            super::super::error("é".repeat(super::super::MAX_LENGTH));
             std::fs::rename(path, format!("{path}.1")).unwrap();
             log.cycle();
             super::super::error("after the rotation");
@@ -271,7 +257,7 @@ mod tests {
         assert_eq!(&lines[0][20..], " careful");
         assert!(lines[0].as_bytes()[10] == b'T' && lines[0].as_bytes()[19] == b'Z');
         assert_eq!(&lines[1][20..], " Fatal error : the end");
-        assert_eq!(lines[2].len(), 21 + MAX_LENGTH - 1);
+        assert_eq!(lines[2].len(), 21 + super::super::MAX_LENGTH - 1);
         let new = std::fs::read_to_string(path).unwrap();
         assert!(new.ends_with("Z after the rotation\n") && new.lines().count() == 1);
         std::fs::remove_file(path).unwrap();

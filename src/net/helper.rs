@@ -1,6 +1,7 @@
 //! The process that looks names up, and the few bytes that go between it and the daemon: a question is the
 //! family, the number of the query and the name; an answer is the number and the addresses.
 
+use crate::privilege::Reach;
 use crate::sys::error::text;
 use crate::sys::filter::{Filter, Level};
 use crate::sys::name;
@@ -23,19 +24,19 @@ const MAX_LENGTH: usize = 2048;
 pub type Answer = (QueryId, Result<Vec<IpAddr>, ResolveError>);
 
 /// Starts the helper; gives our end of the connection.
-pub(super) fn start() -> Result<OwnedFd, String> {
+pub(super) fn start(limited: bool) -> Result<OwnedFd, String> {
     let pair = socketpair(Domain::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC);
     let (ours, theirs) = pair.map_err(|_| "Could not open socket pair".to_owned())?;
     match fork().map_err(|error| format!("fork() failed : {}", text(error as i32)))? {
         ForkResult::Parent { .. } => Ok(ours),
         ForkResult::Child => {
-            be_helper(&theirs);
+            be_helper(&theirs, limited);
             std::process::exit(0)
         }
     }
 }
 
-fn be_helper(socket: &OwnedFd) {
+fn be_helper(socket: &OwnedFd, limited: bool) {
     // Whoever stops the daemon by a signal to all its processes still lets it look names up until its end.
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGQUIT, Signal::SIGHUP] {
         let _ = ignore(signal);
@@ -45,6 +46,15 @@ fn be_helper(socket: &OwnedFd) {
     // Names need no rights, and the daemon's sockets are none of our business.
     let _ = set_capabilities(&[]);
     close_from(3, &[socket.as_raw_fd()]);
+    if limited {
+        // Which files tell an address, only the modules of the C library know; but none has to be written.
+        let reach = Reach {
+            read: vec!["/".into()],
+            devices: vec!["/dev/null".into()],
+            ..Reach::default()
+        };
+        let _ = reach.enforce();
+    }
     let filter = Filter {
         level: Level::Basic,
         trap: false,
@@ -208,7 +218,7 @@ mod tests {
 
     #[test]
     fn the_helper_answers_in_order_and_ends_with_the_connection() {
-        let socket = start().unwrap();
+        let socket = start(true).unwrap();
         assert!(receive(&socket).unwrap().is_none());
         ask(&socket, QueryId(1), "192.0.2.1", AddressFamily::Any).unwrap();
         ask(&socket, QueryId(2), "::1", AddressFamily::V4).unwrap();

@@ -15,12 +15,13 @@ pub struct Resolver {
 }
 
 impl Resolver {
-    /// One with a process of its own, which ends with ours. To be called before there are other threads.
+    /// One with a process of its own, which ends with ours; `limited`: it can write no files. To be called
+    /// before there are other threads.
     ///
     /// # Errors
     /// What chrony says when there can't be one.
-    pub fn with_helper() -> Result<Self, String> {
-        let helper = Some(Descriptor::Plain(helper::start()?));
+    pub fn with_helper(limited: bool) -> Result<Self, String> {
+        let helper = Some(Descriptor::Plain(helper::start(limited)?));
         Ok(Self { helper })
     }
 

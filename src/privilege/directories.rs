@@ -93,7 +93,7 @@ pub fn check_socket_directory(path: &Path, user: &RunUser) -> Result<(), Directo
     let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
     if !found.is_dir() {
         Err(DirectoryError::NotDirectory(name(path)))
-    } else if found.permissions().mode() & 0o7777 & !0o770 != 0 {
+    } else if found.permissions().mode() & 0o777 & !0o770 != 0 {
         Err(DirectoryError::Permissions(name(path)))
     } else if found.uid() != uid {
         Err(DirectoryError::WrongOwner(name(path), "UID", uid))

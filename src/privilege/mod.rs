@@ -1,8 +1,10 @@
 //! Whose rights the daemon runs with (`spec/config.md` 7.4, `spec/files-and-security.md` section 7).
 
 mod directories;
+mod landlock;
 
 pub use directories::{check_socket_directory, create_directories};
+pub use landlock::{LandlockError, Reach};
 
 use crate::args::DEFAULT_USER;
 use crate::logs;
@@ -146,21 +148,30 @@ fn not_user(uid: Uid) -> impl FnOnce(Errno) -> PrivilegeError {
     move |error| PrivilegeError::SetUser(uid.as_raw(), text(error as i32))
 }
 
-/// What has to be kept for running on. `port` is the NTP server's, `device` says that sockets are bound to a
-/// device (which takes no capability since Linux 5.7).
+/// What has to be kept for running on. `port` is one that may have to be bound later, 0: none; `device` says
+/// that sockets are bound to a device (which takes no capability since Linux 5.7).
 #[must_use]
 pub fn needed(control_clock: bool, port: u16, device: bool) -> Vec<Capability> {
     let mut keep = Vec::new();
     if control_clock {
         keep.push(Capability::SysTime);
     }
-    if (1..1024).contains(&port) {
+    if (1..first_free_port()).contains(&port) {
         keep.push(Capability::NetBindService);
     }
     if device && kernel_release().is_none_or(|release| release < (5, 7)) {
         keep.push(Capability::NetRaw);
     }
     keep
+}
+
+/// The first port that everybody may bind; containers often have 0.
+fn first_free_port() -> u16 {
+    let setting = std::fs::read_to_string("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    setting
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(1024)
 }
 
 fn kernel_release() -> Option<(u32, u32)> {
@@ -173,9 +184,21 @@ fn kernel_release() -> Option<(u32, u32)> {
 /// What to do about a missing right to set the clock, for the operator; `None` if that isn't what is missing.
 #[must_use]
 pub fn clock_advice() -> Option<&'static str> {
-    (!has_capability(Capability::SysTime)).then_some(
-        "CAP_SYS_TIME is missing: add it (for a container: --cap-add SYS_TIME) or use -x to leave the clock alone",
+    if !has_capability(Capability::SysTime) {
+        return Some(
+            "CAP_SYS_TIME is missing: add it (for a container: --cap-add SYS_TIME) or use -x to leave the clock alone",
+        );
+    }
+    is_in_user_namespace().then_some(
+        "CAP_SYS_TIME does not count in a user namespace: start as root of the machine (for a container: rootful, \
+         with --cap-add SYS_TIME) or use -x to leave the clock alone",
     )
+}
+
+/// True if our users are others to the kernel, as in a rootless container.
+fn is_in_user_namespace() -> bool {
+    let all = ["0", "0", "4294967295"];
+    std::fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !map.split_whitespace().eq(all))
 }
 
 /// True if nothing started from here can ever set the clock.
@@ -199,10 +222,9 @@ mod tests {
 
     #[test]
     fn capabilities_by_configuration() {
-        assert_eq!(
-            needed(true, 123, false),
-            [Capability::SysTime, Capability::NetBindService]
-        );
+        let both = [Capability::SysTime, Capability::NetBindService];
+        let free = first_free_port() <= 123;
+        assert_eq!(needed(true, 123, false), both[..if free { 1 } else { 2 }]);
         assert_eq!(needed(false, 0, false), []);
         assert_eq!(needed(true, 11123, false), [Capability::SysTime]);
         assert!(kernel_release().unwrap() > (2, 6));

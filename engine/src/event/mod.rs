@@ -2,10 +2,11 @@
 //! nowhere else, since chrony's messages are part of the contract (`spec/config.md` section 11).
 //!
 //! One file a family: [`clock`], [`sync`], [`source`], [`command`], [`keys`], [`server`]; [`record`] has the
-//! lines of the log files below `logdir`.
+//! lines of the log files below `logdir`, [`fields`] the values in messages.
 
 pub mod clock;
 pub mod command;
+pub mod fields;
 pub mod keys;
 pub mod record;
 pub mod server;
