@@ -23,15 +23,17 @@ fn lives_and_ends(level: &str) {
     let _server = server(&namespace, keys);
     let daemon = Chronyd::new(&subject()).within(&namespace);
     let path = daemon.dir().write("keys", keys);
+    let sensor = daemon.dir().write("sensor", "21\n");
     let dumps = daemon.dir().subdir("dumps", 0o755);
     let lines = format!(
         "server localhost port 11123 iburst minpoll -2 maxpoll 0\n\
          server 127.0.0.2 port 11123 iburst key 5\n\
          server does-not-exist.invalid\n\
-         keyfile {}\ndumpdir {}\nlog rawmeasurements statistics selection tracking\nallow\n\
-         makestep 1 3\nrtcsync\nleapsectz right/UTC\nsourcedir {}",
+         keyfile {}\ndumpdir {}\nlog rawmeasurements statistics selection tracking tempcomp\nallow\n\
+         tempcomp {} 0.1 20 0 1 0\nmakestep 1 3\nrtcsync\nleapsectz right/UTC\nsourcedir {}",
         path.display(),
         dumps.display(),
+        sensor.display(),
         daemon.dir().join("later").display()
     );
     let mut daemon = daemon
@@ -93,6 +95,12 @@ fn lives_and_ends(level: &str) {
         .args(subject().stay_root())
         .args(["-h", "127.0.0.1", "tracking"]);
     finish(over_udp, LIMIT).ok();
+
+    let readings = daemon.dir.join("logs/tempcomp.log");
+    until(LIMIT, "a temperature", || {
+        let text = fs::read_to_string(&readings).unwrap_or_default();
+        text.contains("  2.1000e+01  1.0000e+00\n").then_some(())
+    });
 
     // Rotated logs are made again.
     let log = daemon.dir.join("logs/measurements.log");

@@ -21,6 +21,7 @@ use crate::sync::kernel::Clock;
 use crate::sync::leap::LeapFile;
 use crate::sync::reference::Start;
 use crate::sync::special;
+use crate::sync::tempcomp::Thermometer;
 use crate::time::{Era, Mono, Now};
 use serving::Serving;
 use start::Phase;
@@ -69,6 +70,9 @@ pub enum StartError {
     /// `noclientlog` with a rate limit.
     #[error("Rate limiting cannot be enabled with noclientlog")]
     RateLimitWithoutLog,
+    /// The file of points of `tempcomp` is not usable.
+    #[error("{0}")]
+    Points(ClockEvent),
     /// The kernel refused something that must work.
     #[error(transparent)]
     Clock(#[from] ClockError),
@@ -89,6 +93,7 @@ pub struct Engine {
     manager: Manager,
     serving: Serving,
     commands: Commands,
+    thermometer: Option<Thermometer>,
     keys: Arc<Keys>,
     random: Box<dyn Random>,
     out: Outbox,
@@ -164,12 +169,16 @@ impl Engine {
             Mode::UpdateOnce => special::Mode::UpdateOnce,
             Mode::PrintOnce => special::Mode::PrintOnce,
         });
+        let log = config.files.logs.tempcomp;
+        let thermometer = Thermometer::new(&config.clock, start.temp_points, log, kernel.now().mono)
+            .map_err(StartError::Points)?;
         let manager = Manager::new(&config, port, Arc::clone(&keys), FIRST_SOURCE);
         let mut engine = Self {
             discipline,
             manager,
             serving,
             commands,
+            thermometer,
             keys,
             random,
             out,
@@ -181,6 +190,7 @@ impl Engine {
             phase: Phase::New,
         };
         engine.hand_on();
+        engine.read_temperature(kernel.now().mono);
         Ok(engine)
     }
 
@@ -218,6 +228,7 @@ impl Engine {
                     .manager
                     .on_timeout(cx, &mut self.discipline));
                 self.serving.on_timeout(now.mono, &mut *self.random);
+                self.read_temperature(now.mono);
             }
             Input::Datagram {
                 on,
@@ -263,6 +274,16 @@ impl Engine {
                 None => self.not_sent(now, kernel, on),
             },
             Input::Resolved { query, result } => self.resolved(now, kernel, query, result),
+            Input::Temperature(temperature) => {
+                with_cx!(
+                    self,
+                    now,
+                    kernel,
+                    |cx| if let Some(thermometer) = &self.thermometer {
+                        thermometer.read(cx, &mut self.discipline.clock, temperature);
+                    }
+                );
+            }
             Input::Command { from, bytes } => {
                 let mut access_changed = false;
                 let reply = with_cx!(self, now, kernel, |cx| {
@@ -288,6 +309,15 @@ impl Engine {
             }
         }
         self.continue_start(now, kernel);
+    }
+
+    /// Asks for the temperature if it is time.
+    fn read_temperature(&mut self, now: Mono) {
+        let file = self
+            .thermometer
+            .as_mut()
+            .and_then(|thermometer| thermometer.due(now));
+        self.outputs.extend(file.map(Output::ReadTemperature));
     }
 
     fn not_sent(&mut self, now: Now, kernel: &mut dyn Clock, on: SocketId) {
@@ -327,6 +357,7 @@ impl Engine {
             self.manager.next_wakeup(),
             self.serving.next_wakeup(),
             self.start_wakeup(),
+            self.thermometer.as_ref().map(Thermometer::next_wakeup),
         ]
         .into_iter()
         .flatten()
@@ -398,6 +429,7 @@ impl Engine {
         self.outputs.extend(self.out.events.drain(..).map(Output::Log));
         self.outputs
             .extend(self.out.records.drain(..).map(Output::Record));
+        self.outputs.extend(self.out.mails.drain(..).map(Output::Mail));
         self.outputs.extend(self.out.saves.drain(..).map(Output::Save));
         if let Some(status) = self.out.exit.take() {
             self.outputs.push_back(Output::Exit(status));

@@ -138,6 +138,8 @@ pub enum Input<'a> {
         /// Addresses in the resolver's order.
         result: Result<Vec<IpAddr>, ResolveError>,
     },
+    /// Answer to [`Output::ReadTemperature`]: what the sensor says; `None` if it could not be read.
+    Temperature(Option<f64>),
     /// A datagram on a command socket.
     Command {
         /// From whom.
@@ -166,6 +168,17 @@ pub enum FileJob {
     },
     /// Close the log files, so that they are opened again at the next line (`cyclelogs`).
     CycleLogs,
+}
+
+/// A mail about a large correction of the clock (`mailonchange`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mail {
+    /// Recipient.
+    pub to: String,
+    /// What the clock is corrected by, s; positive: forward.
+    pub adjustment: f64,
+    /// What it had to exceed, s.
+    pub threshold: f64,
 }
 
 /// What is to be done outside.
@@ -213,6 +226,10 @@ pub enum Output {
         /// The name.
         name: String,
     },
+    /// Read the first number of this file, which is a thermometer (`tempcomp`).
+    ReadTemperature(String),
+    /// Send a mail (`mailonchange`).
+    Mail(Mail),
     /// Write a file.
     Save(FileJob),
     /// Answer a command.

@@ -11,7 +11,7 @@ use truechimer_engine::config::{
 };
 use truechimer_engine::engine::{Engine, Mode, StartError};
 use truechimer_engine::event::{Event, record::Record};
-use truechimer_engine::io::{SocketId, SocketSpec};
+use truechimer_engine::io::{Mail, SocketId, SocketSpec};
 
 /// First port of sockets that don't ask for one.
 pub(crate) const EPHEMERAL: u16 = 32_768;
@@ -39,6 +39,8 @@ pub struct NodeSpec {
     pub leap_list: Option<String>,
     /// Contents of the file of the time zone of `leapsectz`.
     pub leap_zone: Option<Vec<u8>>,
+    /// Contents of the file of points of `tempcomp`.
+    pub temp_points: Option<String>,
     /// Contents of the key file.
     pub keys: Option<Vec<u8>>,
     /// Its address; without, the one of [`World::address`].
@@ -58,6 +60,7 @@ impl NodeSpec {
             temperature: None,
             leap_list: None,
             leap_zone: None,
+            temp_points: None,
             keys: None,
             address: None,
         }
@@ -161,6 +164,7 @@ pub(crate) struct Node {
     pub(crate) source_files: Vec<SourceConfig>,
     /// Sockets of the server can't be opened.
     pub(crate) no_server_sockets: bool,
+    pub(crate) mails: Vec<Mail>,
     pub(crate) replies: Vec<Vec<u8>>,
     pub(crate) sent: u64,
 }

@@ -12,7 +12,9 @@ use truechimer_engine::auth::Keys;
 use truechimer_engine::config::SourceConfig;
 use truechimer_engine::engine::{Engine, EngineOptions};
 use truechimer_engine::event::{Event, record::Record};
-use truechimer_engine::io::{FileJob, Input, Origin, Output, Peer, QueryId, ResolveError, SocketId, Stamp};
+use truechimer_engine::io::{
+    FileJob, Input, Mail, Origin, Output, Peer, QueryId, ResolveError, SocketId, Stamp,
+};
 use truechimer_engine::sync::kernel::Clock;
 use truechimer_engine::sync::leap::LeapFile;
 use truechimer_engine::sync::reference::{DriftFile, Start};
@@ -160,6 +162,7 @@ impl World {
                 name: zone_name.as_deref().unwrap_or(""),
                 contents: Some(zone),
             }),
+            temp_points: spec.temp_points.as_deref(),
             restarted: launch.restarted,
         };
         let mut engine = Engine::new(spec.config, &options, &start, random, &mut clock)
@@ -183,6 +186,7 @@ impl World {
             drift: None,
             dumps: BTreeMap::new(),
             source_files: launch.source_files,
+            mails: Vec::new(),
             no_server_sockets: false,
             replies: Vec::new(),
             sent: 0,
@@ -216,6 +220,12 @@ impl World {
     #[must_use]
     pub fn records(&self, node: NodeId) -> &[Record] {
         &self.nodes[node.0].records
+    }
+
+    /// Mails that a node has sent.
+    #[must_use]
+    pub fn mails(&self, node: NodeId) -> &[Mail] {
+        &self.nodes[node.0].mails
     }
 
     /// Last drift file of a node: frequency and skew, ppm.
@@ -461,6 +471,12 @@ impl World {
                     let at = self.now + 1_000_000;
                     self.push(at, id, Happening::Answer { query, name });
                 }
+                Output::ReadTemperature(_) => {
+                    let temperature = node.clock.oscillator().temperature();
+                    node.engine
+                        .handle(now, &mut node.clock, Input::Temperature(temperature));
+                }
+                Output::Mail(mail) => node.mails.push(mail),
                 Output::Save(FileJob::Drift { frequency, skew }) => node.drift = Some((frequency, skew)),
                 Output::Reply { bytes, .. } => node.replies.push(bytes.to_vec()),
                 Output::Log(event) => node.log.push((self.now, event)),

@@ -5,9 +5,11 @@ mod kernel;
 mod none;
 mod precision;
 mod system;
+mod temperature;
 
 pub use drift::{read_drift, write_drift};
 pub use kernel::{Adjust, KernelClock, StartError, System};
 pub use none::NullClock;
 pub use precision::measure_precision;
 pub use system::SystemClock;
+pub use temperature::read_temperature;

@@ -1,8 +1,8 @@
 //! The main loop: one task that owns the engine, wakes up, tells the engine, does what it says.
 
 use super::leap_files::LeapFiles;
-use super::{Fatal, dumps, keys};
-use crate::clock::{SystemClock, write_drift};
+use super::{Fatal, dumps, keys, mail};
+use crate::clock::{SystemClock, read_temperature, write_drift};
 use crate::config_files::ConfigFiles;
 use crate::logs::{self, LogFiles, MessageLog};
 use crate::net::{Arrival, CommandSockets, Key, NtpSockets, Resolver, Signed, Signer, Wake, Wakes};
@@ -337,6 +337,8 @@ impl Daemon {
             Output::Log(event) if event.severity() == Severity::Fatal => return Err(Fatal::new(event)),
             Output::Log(event) => logs::event(&event),
             Output::Record(record) => self.log_files.write(&record),
+            Output::ReadTemperature(file) => self.tell(Input::Temperature(read_temperature(&file))),
+            Output::Mail(mail) => mail::send(&mail),
             Output::Save(job) => self.save(job),
             Output::ReloadSources => {
                 let mut files = ConfigFiles { family: self.family };

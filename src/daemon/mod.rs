@@ -5,6 +5,7 @@ mod event_loop;
 mod fork;
 mod keys;
 mod leap_files;
+mod mail;
 mod notify;
 mod pid_file;
 mod reach;

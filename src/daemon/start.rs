@@ -11,18 +11,23 @@ use super::{Fatal, dumps, keys};
 use crate::args::{self, Args};
 use crate::clock::{KernelClock, NullClock, SystemClock, measure_precision, read_drift};
 use crate::config_files::ConfigFiles;
+use crate::files;
 use crate::logs::{self, LogFiles, MessageLog};
 use crate::net::{self, CommandSockets, Inherited, NtpSockets, Resolver, Signer};
 use crate::privilege::{self, RunUser, create_directories};
+use crate::sys::error::reason;
 use crate::sys::filter::{Filter, Level};
 use crate::sys::process::{lock_memory, set_fifo_priority, unlimit_locked_memory};
 use crate::sys::random::KernelRandom;
 use std::path::Path;
-use truechimer_engine::config::source_files;
+use truechimer_engine::config::{TempComp, source_files};
 use truechimer_engine::engine::{Engine, EngineOptions, Mode};
 use truechimer_engine::event::clock::ClockEvent;
 use truechimer_engine::sync::reference::{DriftFile, Start};
 use truechimer_engine::time::Mono;
+
+/// Longest file of points, bytes.
+const MAX_POINTS: u64 = 1 << 20;
 
 /// Starts and runs the daemon; gives its exit status.
 pub(super) fn start(
@@ -208,8 +213,17 @@ fn new_engine(
     let config = &settings.config;
     let drift_path = config.files.drift_file.as_deref();
     // Whoever can write there must not make root open something else.
-    let read = || (drift_path.and_then(read_drift), LeapFiles::read(&config.clock));
-    let (drift, leaps) = user.lend(read).map_err(Fatal::new)?;
+    let points_path = config.clock.temp_comp.as_ref().and_then(TempComp::points);
+    let read = || {
+        let drift = drift_path.and_then(read_drift);
+        (
+            drift,
+            LeapFiles::read(&config.clock),
+            points_path.map(read_points).transpose(),
+        )
+    };
+    let (drift, leaps, points) = user.lend(read).map_err(Fatal::new)?;
+    let points = points.map_err(Fatal)?;
     let start = Start {
         drift: drift_path.map(|name| DriftFile {
             name,
@@ -217,6 +231,7 @@ fn new_engine(
         }),
         leap_list: leaps.list(&config.clock),
         leap_zone: leaps.zone(&config.clock),
+        temp_points: points.as_deref(),
         restarted: args.restart,
     };
     let options = EngineOptions {
@@ -237,6 +252,13 @@ fn new_engine(
     .map_err(Fatal::new)
 }
 
+/// The file of points of `tempcomp`.
+fn read_points(path: &str) -> Result<String, String> {
+    let bytes = files::read_start(path, MAX_POINTS);
+    let bytes = bytes.map_err(|error| format!("Could not open {path} : {}", reason(&error)))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
 /// Real-time priority and locked memory; without them the daemon is only less exact.
 fn make_urgent(priority: i32, lock: bool) -> Result<(), Fatal> {
     if !(0..=99).contains(&priority) {
@@ -255,8 +277,12 @@ fn make_urgent(priority: i32, lock: bool) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// Leaves within reach only the files that the configuration needs, where the kernel can do that.
+/// Leaves within reach only the files that the configuration needs, where the kernel can do that. A mail program
+/// would inherit the limits, and nobody knows what it needs.
 fn limit_files(args: &Args, settings: &Settings) {
+    if settings.config.clock.mail_on_change.is_some() {
+        return;
+    }
     if let Err(error) = reach(args, settings).enforce() {
         logs::warning(error);
     }

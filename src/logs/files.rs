@@ -28,6 +28,7 @@ pub struct LogFiles {
     statistics: Log,
     selection: Log,
     tracking: Log,
+    tempcomp: Log,
 }
 
 impl LogFiles {
@@ -53,6 +54,7 @@ impl LogFiles {
             statistics: log("statistics", record::STATISTICS, logs.statistics),
             selection: log("selection", record::SELECTION, logs.selection),
             tracking: log("tracking", record::TRACKING, logs.tracking),
+            tempcomp: log("tempcomp", record::TEMPCOMP, logs.tempcomp),
         }
     }
 
@@ -64,6 +66,7 @@ impl LogFiles {
             Record::Statistics(_) => &mut self.statistics,
             Record::Selection(_) => &mut self.selection,
             Record::Tracking(_) => &mut self.tracking,
+            Record::TempComp(_) => &mut self.tempcomp,
         };
         log.write(self.directory.as_deref(), self.banner, record);
     }
@@ -75,6 +78,7 @@ impl LogFiles {
             &mut self.statistics,
             &mut self.selection,
             &mut self.tracking,
+            &mut self.tempcomp,
         ] {
             log.file = None;
             log.lines = 0;

@@ -2,7 +2,9 @@
 
 use super::utc;
 use std::net::IpAddr;
-use truechimer_engine::event::record::{Measurement, Record, Selection, Statistics, Subject, Tracking};
+use truechimer_engine::event::record::{
+    Measurement, Record, Selection, Statistics, Subject, TempComp, Tracking,
+};
 use truechimer_engine::text::{Exp, Fixed};
 use truechimer_engine::time::Cooked;
 
@@ -19,6 +21,9 @@ pub(super) const SELECTION: &str =
 pub(super) const TRACKING: &str = "   Date (UTC) Time     IP Address   St   Freq ppm   Skew ppm     Offset L \
      Co  Offset sd Rem. corr. Root delay Root disp. Max. error";
 
+/// Header line of `tempcomp.log`.
+pub(super) const TEMPCOMP: &str = "   Date (UTC) Time        Temp.       Comp.";
+
 /// The line of a record, without the newline.
 pub(super) fn line(record: &Record) -> String {
     match record {
@@ -26,6 +31,7 @@ pub(super) fn line(record: &Record) -> String {
         Record::Statistics(record) => statistics(record),
         Record::Selection(record) => selection(record),
         Record::Tracking(record) => tracking(record),
+        Record::TempComp(record) => tempcomp(record),
     }
 }
 
@@ -103,6 +109,15 @@ fn statistics(record: &Statistics) -> String {
         record.best_start,
         record.runs,
         Fixed(record.asymmetry, 2),
+    )
+}
+
+fn tempcomp(record: &TempComp) -> String {
+    format!(
+        "{} {:>11} {:>11}",
+        date(record.time),
+        Exp(record.temperature, 4),
+        Exp(record.compensation.0, 4),
     )
 }
 

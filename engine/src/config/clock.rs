@@ -79,6 +79,33 @@ pub enum TempComp {
     },
 }
 
+impl TempComp {
+    /// Sensor file.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        match self {
+            Self::Polynomial { file, .. } | Self::Points { file, .. } => file,
+        }
+    }
+
+    /// Time between readings, s; at least a hundredth, so that there is time for something else.
+    #[must_use]
+    pub fn interval(&self) -> f64 {
+        let (Self::Polynomial { interval, .. } | Self::Points { interval, .. }) = *self;
+        // Not a number is no interval either.
+        if interval > 0.0 { interval.max(0.01) } else { 1.0 }
+    }
+
+    /// File of points, if there is one.
+    #[must_use]
+    pub fn points(&self) -> Option<&str> {
+        match self {
+            Self::Points { points, .. } => Some(points),
+            Self::Polynomial { .. } => None,
+        }
+    }
+}
+
 /// `mailonchange`
 #[derive(Clone, Debug, PartialEq)]
 pub struct MailOnChange {

@@ -40,6 +40,8 @@ pub use search::{ignored_sources, source_files, source_paths};
 pub use selection::{AuthSelectMode, SelectionConfig};
 pub use source::{AddressFamily, SelectOptions, SourceConfig, SourceKind};
 pub use unsupported::{Unsupported, unsupported};
+pub use value::leading_number;
+pub(crate) use value::leading_numbers;
 
 /// Everything that configuration files and directives on the command line say.
 #[derive(Clone, Debug, Default, PartialEq)]

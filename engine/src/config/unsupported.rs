@@ -23,8 +23,6 @@ const MISSING: &[Feature] = &[
     ("ptpport", |c| c.network.ptp_port != 0),
     ("maxtxbuffers", |c| c.network.max_tx_buffers != 0),
     ("rtcfile", |c| c.clock.rtc_file.is_some()),
-    ("tempcomp", |c| c.clock.temp_comp.is_some()),
-    ("mailonchange", |c| c.clock.mail_on_change.is_some()),
 ];
 
 /// The directives of a configuration that this build does not support; empty if it can be used.

@@ -79,6 +79,24 @@ pub(super) fn c_double(i: &str) -> IResult<&str, f64> {
     Ok((rest, if negative { -x } else { x }))
 }
 
+/// The number with which a text begins, after white space, as `scanf("%lf")` reads it.
+#[must_use]
+pub fn leading_number(text: &str) -> Option<f64> {
+    leading_numbers(text, 1)?.first().copied()
+}
+
+/// The numbers with which a text begins, as `scanf` reads so many `%lf`.
+pub(crate) fn leading_numbers(text: &str, count: usize) -> Option<Vec<f64>> {
+    let mut rest = text;
+    let mut numbers = Vec::new();
+    while numbers.len() < count {
+        let (after, number) = c_double(rest.trim_start_matches(super::line::is_space)).ok()?;
+        numbers.push(number);
+        rest = after;
+    }
+    Some(numbers)
+}
+
 fn infinity(i: &str) -> IResult<&str, f64> {
     let long = tag_no_case("infinity");
     let short = terminated(tag_no_case("inf"), not(one_of("iI")));

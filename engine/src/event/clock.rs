@@ -1,6 +1,7 @@
 //! Messages of the clock module, the reference and leap seconds (`spec/config.md` 11.6).
 
 use super::Severity;
+use crate::text::Fixed;
 use crate::time::{FastBy, SlowBy, utc};
 use std::fmt;
 
@@ -314,9 +315,10 @@ impl fmt::Display for ClockEvent {
             }
             Self::NoTemperature(file) => write!(f, "Could not read temperature from {file}"),
             Self::CompensationTooLarge(ppm, limit) => {
+                let ppm = Fixed(*ppm, 3);
                 write!(
                     f,
-                    "Temperature compensation of {ppm:.3} ppm exceeds sanity limit of {limit:.1}"
+                    "Temperature compensation of {ppm} ppm exceeds sanity limit of {limit:.1}"
                 )
             }
             Self::BadCompensationPoint(file) => write!(f, "Could not read tempcomp point from {file}"),

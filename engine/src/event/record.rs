@@ -24,6 +24,8 @@ pub enum Record {
     Selection(Box<Selection>),
     /// `tracking.log`
     Tracking(Box<Tracking>),
+    /// `tempcomp.log`
+    TempComp(TempComp),
 }
 
 /// `measurements.log`: `spec/ntp.md` section 9.
@@ -121,6 +123,17 @@ pub struct Selection {
     pub low: FastBy,
     /// Higher end of the interval of the true offset.
     pub high: FastBy,
+}
+
+/// `tempcomp.log`: `spec/files-and-security.md` section 4.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TempComp {
+    /// When the temperature was read.
+    pub time: Cooked,
+    /// Temperature, as the sensor gives it.
+    pub temperature: f64,
+    /// Applied compensation.
+    pub compensation: Ppm,
 }
 
 /// `tracking.log`: `spec/config.md` section 10.4.

@@ -2,7 +2,7 @@
 
 use super::kernel::{Change, Clock};
 use crate::event::{Event, record::Record};
-use crate::io::FileJob;
+use crate::io::{FileJob, Mail};
 use crate::random::Random;
 use crate::time::{Cooked, Now};
 
@@ -36,6 +36,8 @@ pub struct Outbox {
     pub events: Vec<Event>,
     /// Lines of log files.
     pub records: Vec<Record>,
+    /// Mails to be sent.
+    pub mails: Vec<Mail>,
     /// Files to be written.
     pub saves: Vec<FileJob>,
     /// End the daemon with this status: a failure that chrony does not survive, or a special mode's end.

@@ -12,9 +12,10 @@ use super::sample::Leap;
 use super::served::Local;
 use super::special::Mode;
 use super::update::Update;
-use crate::config::{Config, LeapMode, LocalMode, MakeStep, MaxChange};
+use crate::config::{Config, LeapMode, LocalMode, MailOnChange, MakeStep, MaxChange};
 use crate::event::record::{Record, Subject, Tracking};
 use crate::event::{Event, clock::ClockEvent};
+use crate::io::Mail;
 use crate::time::{Cooked, FastBy, Mono, Ppm};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -39,6 +40,8 @@ pub struct Start<'a> {
     pub leap_list: Option<LeapFile<'a>>,
     /// `leapsectz`
     pub leap_zone: Option<LeapFile<'a>>,
+    /// Contents of the file of points of `tempcomp`; `None` if it can't be read or none is configured.
+    pub temp_points: Option<&'a str>,
     /// `-R`: no `makestep` with a positive limit.
     pub restarted: bool,
 }
@@ -49,6 +52,7 @@ pub struct Reference {
     corr_time_ratio: f64,
     max_update_skew: f64,
     log_change: f64,
+    mail_on_change: Option<MailOnChange>,
     make_step: MakeStep,
     max_change: Option<MaxChange>,
     pub(super) max_clock_error: f64,
@@ -96,6 +100,7 @@ impl Reference {
             corr_time_ratio: c.corr_time_ratio,
             max_update_skew: 1e-6 * c.max_update_skew.abs(),
             log_change: c.log_change,
+            mail_on_change: c.mail_on_change.clone(),
             make_step: c
                 .make_step
                 .filter(|step| !start.restarted || step.limit < 0)
@@ -236,6 +241,15 @@ impl Reference {
             cx.out
                 .events
                 .push(Event::Clock(ClockEvent::WrongBy(FastBy(offset))));
+        }
+        if let Some(mail) = &self.mail_on_change
+            && offset.abs() > mail.threshold
+        {
+            cx.out.mails.push(Mail {
+                to: mail.user.clone(),
+                adjustment: -offset,
+                threshold: mail.threshold,
+            });
         }
         if let Some(step) = step {
             if clock.step(cx, step).is_ok() {

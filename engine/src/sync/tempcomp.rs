@@ -1,9 +1,11 @@
-//! Temperature compensation: from a temperature to a frequency (`spec/sync.md` 8.2).
+//! Temperature compensation: from a temperature to a frequency (`spec/sync.md` 8.2), and when it is read.
 
 use super::clock::LocalClock;
 use super::cx::Cx;
-use crate::config::TempComp;
+use crate::config::{ClockConfig, TempComp, leading_numbers};
+use crate::event::record::{self, Record};
 use crate::event::{Event, clock::ClockEvent};
+use crate::time::{Mono, Ppm};
 
 /// Compensations above this (ppm) are not believed.
 const MAX_COMPENSATION: f64 = 10.0;
@@ -75,21 +77,98 @@ impl Compensation {
         }
     }
 
-    /// Applies the compensation of a measured temperature to the clock.
-    pub fn apply(&self, cx: &mut Cx<'_>, clock: &mut LocalClock, temperature: f64) {
+    /// Applies the compensation of a measured temperature to the clock; gives it (ppm) if it is believed.
+    pub fn apply(&self, cx: &mut Cx<'_>, clock: &mut LocalClock, temperature: f64) -> Option<f64> {
         let ppm = self.at(temperature);
         if ppm.abs() <= MAX_COMPENSATION {
             clock.set_temp_comp(cx, ppm);
-        } else {
-            let event = ClockEvent::CompensationTooLarge(ppm, MAX_COMPENSATION);
-            cx.out.events.push(Event::Clock(event));
+            return Some(ppm);
         }
+        let event = ClockEvent::CompensationTooLarge(ppm, MAX_COMPENSATION);
+        cx.out.events.push(Event::Clock(event));
+        None
     }
 }
 
 fn point(line: &str) -> Option<(f64, f64)> {
-    let mut numbers = line.split_ascii_whitespace().map(|word| word.parse().ok());
-    Some((numbers.next()??, numbers.next()??))
+    match leading_numbers(line, 2)?[..] {
+        [temperature, compensation] => Some((temperature, compensation)),
+        _ => None,
+    }
+}
+
+/// Knows when the temperature is to be read, and what to do with it.
+#[derive(Clone, Debug)]
+pub struct Thermometer {
+    compensation: Compensation,
+    file: String,
+    interval: f64,
+    log: bool,
+    due: Mono,
+}
+
+impl Thermometer {
+    /// As configured, if it is; the first reading is due at once. `points`: text of the file of points, if it can
+    /// be read. `log`: with lines for `tempcomp.log`.
+    ///
+    /// # Errors
+    /// The message with which the daemon ends.
+    pub fn new(
+        config: &ClockConfig,
+        points: Option<&str>,
+        log: bool,
+        now: Mono,
+    ) -> Result<Option<Self>, ClockEvent> {
+        let Some(config) = &config.temp_comp else {
+            return Ok(None);
+        };
+        let points_file = || config.points().unwrap_or_default().to_owned();
+        let compensation =
+            Compensation::new(config, points.unwrap_or_default()).map_err(|error| match error {
+                PointsError::Line => ClockEvent::BadCompensationPoint(points_file()),
+                PointsError::Few => ClockEvent::FewCompensationPoints(points_file()),
+            })?;
+        Ok(Some(Self {
+            compensation,
+            file: config.file().to_owned(),
+            interval: config.interval(),
+            log,
+            due: now,
+        }))
+    }
+
+    /// The sensor file, if it is to be read now.
+    pub fn due(&mut self, now: Mono) -> Option<String> {
+        if now < self.due {
+            return None;
+        }
+        self.due = now.plus(self.interval);
+        Some(self.file.clone())
+    }
+
+    /// When the temperature is to be read.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Mono {
+        self.due
+    }
+
+    /// What the sensor says; `None` if it could not be read.
+    pub fn read(&self, cx: &mut Cx<'_>, clock: &mut LocalClock, temperature: Option<f64>) {
+        let Some(temperature) = temperature else {
+            let event = ClockEvent::NoTemperature(self.file.clone());
+            cx.out.events.push(Event::Clock(event));
+            return;
+        };
+        if let Some(ppm) = self.compensation.apply(cx, clock, temperature)
+            && self.log
+        {
+            cx.out.records.push(Record::TempComp(record::TempComp {
+                time: cx.cooked,
+                temperature,
+                compensation: Ppm(ppm),
+            }));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +203,50 @@ mod tests {
             Compensation::new(&config, "20 1\n\n21 2\n"),
             Err(PointsError::Line)
         );
+        let loose = Compensation::new(&config, "  20x\n21 2\n");
+        assert_eq!(loose, Err(PointsError::Line));
+        let loose = Compensation::new(&config, "\t0x14 1e0 and more\n21 2");
+        assert_eq!(loose, Ok(Compensation::Points(vec![(20.0, 1.0), (21.0, 2.0)])));
+    }
+
+    #[test]
+    fn readings_are_due_at_their_interval() {
+        let polynomial = |interval| ClockConfig {
+            temp_comp: Some(TempComp::Polynomial {
+                file: "sensor".to_owned(),
+                interval,
+                t0: 20.0,
+                k: [0.0, 1.0, 0.0],
+            }),
+            ..ClockConfig::default()
+        };
+        let mut world = World::new(0.0);
+        let mut clock = world.clock(&ClockConfig::default());
+        for (interval, after) in [(30.0, 30.0), (0.0, 1.0), (-5.0, 1.0), (f64::NAN, 1.0)] {
+            let thermometer = Thermometer::new(&polynomial(interval), None, true, Mono(5));
+            let mut thermometer = thermometer.unwrap().unwrap();
+            assert_eq!(thermometer.due(Mono(4)), None);
+            assert_eq!(thermometer.due(Mono(5)).as_deref(), Some("sensor"));
+            assert_eq!(thermometer.due(Mono(5)), None);
+            assert_eq!(thermometer.next_wakeup(), Mono(5).plus(after));
+        }
+        let thermometer = Thermometer::new(&polynomial(1.0), None, true, Mono(0));
+        let thermometer = thermometer.unwrap().unwrap();
+        world.with(|cx| {
+            thermometer.read(cx, &mut clock, None);
+            thermometer.read(cx, &mut clock, Some(40.0));
+            thermometer.read(cx, &mut clock, Some(22.0));
+        });
+        let texts: Vec<_> = world.out.events.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "Could not read temperature from sensor",
+                "Temperature compensation of 20.000 ppm exceeds sanity limit of 10.0"
+            ]
+        );
+        assert_eq!(world.out.records.len(), 1, "only what was applied");
+        near(world.kernel.frequency, -2.0);
     }
 
     #[test]
@@ -134,13 +257,16 @@ mod tests {
             t0: 0.0,
             k: [0.0, 1.0, 0.0],
         };
-        world.with(|cx| compensation.apply(cx, &mut clock, 11.0));
+        assert_eq!(world.with(|cx| compensation.apply(cx, &mut clock, 11.0)), None);
         near(world.kernel.frequency, 0.0);
         assert_eq!(
             world.out.events[0].to_string(),
             "Temperature compensation of 11.000 ppm exceeds sanity limit of 10.0"
         );
-        world.with(|cx| compensation.apply(cx, &mut clock, 5.0));
+        assert_eq!(
+            world.with(|cx| compensation.apply(cx, &mut clock, 5.0)),
+            Some(5.0)
+        );
         near(world.kernel.frequency, -5.0);
     }
 }

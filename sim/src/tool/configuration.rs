@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr};
 use truechimer_engine::config::{
-    AddressFamily, Config, Environment, KeptLine, Loader, Options, SourceConfig, Unsearchable, source_files,
-    unsupported,
+    AddressFamily, Config, Environment, KeptLine, Loader, Options, SourceConfig, TempComp, Unsearchable,
+    source_files, unsupported,
 };
 use truechimer_sim::NodeSpec;
 
@@ -164,6 +164,8 @@ fn spec(config: Config) -> Result<NodeSpec, SimError> {
         .as_ref()
         .map(|name| format!("/usr/share/zoneinfo/{name}"));
     let zone = read(&zone).and_then(|(_, contents)| contents.ok());
+    let points = config.clock.temp_comp.as_ref().and_then(TempComp::points);
+    let points = points.map(|path| fs::read_to_string(path).map_err(|error| SimError::file(path, &error)));
     let keys = match read(&config.files.key_file) {
         None => None,
         Some((_, Ok(text))) => Some(text),
@@ -174,6 +176,7 @@ fn spec(config: Config) -> Result<NodeSpec, SimError> {
     Ok(NodeSpec {
         leap_list: list,
         leap_zone: zone,
+        temp_points: points.transpose()?,
         keys,
         ..NodeSpec::perfect(config)
     })
