@@ -125,7 +125,7 @@ pub fn cache() -> PathBuf {
 /// chrony 4.9 of Debian testing.
 #[must_use]
 pub fn reference() -> Programs {
-    let bin = unpacked("testing", &["chrony"]);
+    let bin = unpacked("testing", "testing", &["chrony"]);
     Programs {
         chronyd: bin.join("chronyd"),
         chronyc: bin.join("chronyc"),
@@ -144,18 +144,31 @@ pub fn old() -> Programs {
     }
 }
 
+/// The line by which Debian's `chrony-wait.service` waits for a clock that is right: program and arguments.
+#[must_use]
+pub fn debian_wait_line() -> Vec<String> {
+    let unit = unpacked("testing", "testing", &["chrony"])
+        .with_file_name("root")
+        .join("usr/lib/systemd/system/chrony-wait.service");
+    let text = fs::read_to_string(&unit).unwrap_or_else(|e| panic!("could not read {}: {e}", unit.display()));
+    let line = text.lines().find_map(|line| line.strip_prefix("ExecStart="));
+    let line = line.unwrap_or_else(|| panic!("no ExecStart in {}", unit.display()));
+    line.split_ascii_whitespace().map(str::to_owned).collect()
+}
+
 /// Directory with ntpsec's `ntpdate` and `ntpdig` and with `adjtimex`, of Debian 12.
 #[must_use]
 pub fn debian12() -> PathBuf {
     unpacked(
         "bookworm",
+        "bookworm",
         &["chrony", "ntpsec-ntpdate", "ntpsec-ntpdig", "adjtimex"],
     )
 }
 
-/// Unpacks packages of a Debian suite once; returns the directory of their programs.
-fn unpacked(suite: &str, packages: &[&str]) -> PathBuf {
-    let dir = cache().join(suite);
+/// Unpacks packages of a Debian suite once, below `name` in the cache; returns the directory of their programs.
+pub(crate) fn unpacked(suite: &str, name: &str, packages: &[&str]) -> PathBuf {
+    let dir = cache().join(name);
     // Tests run at the same time, in threads and in processes: the first one unpacks, the others wait.
     with_lock(&dir.with_extension("lock"), || {
         let mut command = Command::new(workspace().join("scripts/unpack-debian"));
