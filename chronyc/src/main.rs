@@ -1,7 +1,6 @@
 //! `chronyc`: the command-line client. It asks a daemon by the command protocol and prints what it says, as
 //! chrony's client does.
 
-mod calendar;
 mod command;
 mod complete;
 mod date;

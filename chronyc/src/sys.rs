@@ -5,6 +5,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+use truechimer_engine::time::days_since_1970;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
@@ -101,7 +102,7 @@ pub(crate) struct LocalTime {
 impl LocalTime {
     /// Seconds since 1970 if this were UTC.
     pub(crate) fn as_utc(&self) -> i64 {
-        let days = crate::calendar::days(i64::from(self.year), i64::from(self.month), i64::from(self.day));
+        let days = days_since_1970(i64::from(self.year), i64::from(self.month), i64::from(self.day));
         days * 86_400 + i64::from(self.hour) * 3600 + i64::from(self.minute) * 60 + i64::from(self.second)
     }
 

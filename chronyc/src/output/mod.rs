@@ -5,7 +5,7 @@ mod values;
 
 pub(crate) use values::{
     Age, Choice, Freq, Frequency, LogInterval, Name, Offset, Padded, Same, Seconds, Signed, SignedFreq,
-    SignedSeconds, Stamp, Value,
+    SignedSeconds, Stamp, Value, date,
 };
 
 /// Columns that `-w` adds to names.

@@ -1,9 +1,8 @@
 //! Values in their two forms (`spec/chronyc.md` sections 5.1 to 5.6).
 
-use crate::calendar;
 use std::fmt::Display;
 use truechimer_engine::text::Fixed;
-use truechimer_engine::time::Cooked;
+use truechimer_engine::time::{Cooked, Utc, utc};
 
 /// One column.
 pub(crate) trait Value {
@@ -238,14 +237,17 @@ impl Value for Frequency {
     }
 }
 
+/// The date of a time; `None` where C's `struct tm` has no room for the year.
+pub(crate) fn date(time: Cooked) -> Option<Utc> {
+    Some(utc(time.sec())).filter(|date| i32::try_from(date.year - 1900).is_ok())
+}
+
 /// A point in time.
 pub(crate) struct Stamp(pub(crate) Cooked);
 
 impl Value for Stamp {
     fn human(&self) -> String {
-        calendar::Civil::of(self.0.sec())
-            .map(|c| c.to_string())
-            .unwrap_or_default()
+        date(self.0).map(|date| date.report()).unwrap_or_default()
     }
 
     fn csv(&self) -> String {

@@ -1,8 +1,7 @@
 //! Reports about the clock: `tracking`, `waitsync`, `activity`, `rtcdata`, `smoothing`, `manual list`, `settime`.
 
 use super::{leap, yes};
-use crate::calendar::Civil;
-use crate::output::{Age, Frequency, Offset, Padded, Same, Signed, Stamp, Style};
+use crate::output::{Age, Frequency, Offset, Padded, Same, Signed, Stamp, Style, date};
 use truechimer_engine::text::Fixed;
 use truechimer_engine::wire::command::{
     ActivityReport, ManualSample, RtcReport, SetTimeReport, SmoothingReport, TrackingReport,
@@ -121,10 +120,7 @@ pub(crate) fn manual_header(samples: usize, style: Style) -> String {
 
 /// One sample of `manual list`.
 pub(crate) fn manual_sample(index: usize, m: &ManualSample, style: Style) -> String {
-    let time = match Civil::of(m.when.sec()) {
-        Some(c) => format!("{:04}-{:02}-{:02} {}", c.year, c.month, c.day, c.time_of_day()),
-        None => "INVALID    INVALID ".to_owned(),
-    };
+    let time = date(m.when).map_or_else(|| "INVALID    INVALID ".to_owned(), |date| date.to_string());
     style
         .line()
         .put(Padded(index, 2))

@@ -1,36 +1,8 @@
-//! How a source is addressed.
+//! Which sources a command is for.
 
-use std::fmt;
 use std::net::IpAddr;
 
-/// Address of a source; unresolved ones have a number instead, so that commands can name them.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub enum SourceAddress {
-    /// Of the network.
-    Ip(IpAddr),
-    /// Not yet resolved; from 1, never used again.
-    Id(u32),
-}
-
-impl SourceAddress {
-    /// The real address.
-    #[must_use]
-    pub const fn ip(self) -> Option<IpAddr> {
-        match self {
-            Self::Ip(ip) => Some(ip),
-            Self::Id(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for SourceAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ip(ip) => ip.fmt(f),
-            Self::Id(id) => write!(f, "ID#{id:010}"),
-        }
-    }
-}
+use crate::sync::address::SourceAddress;
 
 /// Which sources a command is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -72,11 +44,6 @@ impl Matching {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unresolved_sources_show_ten_digits() {
-        assert_eq!(SourceAddress::Id(3).to_string(), "ID#0000000003");
-    }
 
     #[test]
     fn masks_select_subnets_of_their_own_family() {

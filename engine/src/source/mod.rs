@@ -10,7 +10,8 @@ mod timers;
 #[cfg(test)]
 mod tests;
 
-pub use address::{Matching, SourceAddress};
+pub use crate::sync::address::SourceAddress;
+pub use address::Matching;
 pub use association::{Association, LastReply, NtpData, Operating, Totals};
 pub use io::FIRST_SOCKET;
 pub use manager::{Activity, AddError, ConfigId, Handled, Manager};

@@ -1,6 +1,7 @@
 //! End to end: samples of a perfect server, a clock with an error (`spec/sync.md` 11.8).
 
 use super::SourceId;
+use super::address::SourceAddress;
 use super::cx::Cx;
 use super::discipline::Discipline;
 use super::kernel::Clock;
@@ -37,7 +38,7 @@ impl Fixture {
         let mut discipline = Discipline::new(config, &Start::default(), era, kernel, random, out).unwrap();
         discipline.sources.add(NewSource {
             id: SOURCE,
-            kind: Kind::Ntp(Some([192, 0, 2, 1].into())),
+            kind: Kind::Ntp(SourceAddress::Ip([192, 0, 2, 1].into())),
             name: "192.0.2.1".to_owned(),
             refid: 0xc000_0201,
             select: SelectOptions::default(),

@@ -1,6 +1,7 @@
 //! From a measurement to the clock: samples, statistics, selection, reference, slewing
 //! (`spec/sync.md`).
 
+pub mod address;
 pub mod clock;
 #[cfg(test)]
 mod clock_tests;

@@ -10,7 +10,6 @@ use super::status::{SourceState, Status};
 use crate::config::SelectOptions;
 use crate::time::{Cooked, Era, FastBy};
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 /// Age of the last sample when there is none.
 const NO_SAMPLE: u32 = u32::MAX;
@@ -165,7 +164,7 @@ impl Sources {
     pub fn dump_name(&self, id: SourceId) -> Option<String> {
         let s = self.get(id)?;
         match s.kind {
-            Kind::Ntp(address) => address.map(|a: IpAddr| format!("{a}.dat")),
+            Kind::Ntp(address) => address.ip().map(|ip| format!("{ip}.dat")),
             Kind::Refclock => Some(format!("refid:{:08x}.dat", s.refid)),
         }
     }

@@ -1,6 +1,7 @@
 //! The table of all sources: statistics, reachability and state of selection of each
 //! (`spec/sync.md` 4.1, 4.9). The selection itself is in [`super::select`].
 
+use super::address::SourceAddress;
 use super::cx::Cx;
 use super::kernel::{Change, ChangeKind};
 use super::sample::{Leap, Sample};
@@ -20,8 +21,8 @@ const SPECIAL_MODE_UPDATES: usize = 7;
 /// What a source is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    /// An NTP source, with its address once that is known.
-    Ntp(Option<IpAddr>),
+    /// An NTP source.
+    Ntp(SourceAddress),
     /// A reference clock.
     Refclock,
 }
@@ -108,7 +109,7 @@ impl Source {
 
     pub(super) fn address(&self) -> Option<IpAddr> {
         match self.kind {
-            Kind::Ntp(address) => address,
+            Kind::Ntp(address) => address.ip(),
             Kind::Refclock => None,
         }
     }
@@ -121,8 +122,7 @@ impl Source {
     /// How messages call this source.
     pub(super) fn label(&self) -> String {
         let shown = match self.kind {
-            Kind::Ntp(Some(address)) => address.to_string(),
-            Kind::Ntp(None) => format!("ID#{:010}", self.id.0),
+            Kind::Ntp(address) => address.to_string(),
             Kind::Refclock => return refid_text(self.refid),
         };
         if shown == self.name {
@@ -318,7 +318,7 @@ impl Sources {
     /// The source got an address, or another one.
     pub fn set_address(&mut self, id: SourceId, address: IpAddr, refid: u32) {
         if let Some(s) = self.get_mut(id) {
-            s.kind = Kind::Ntp(Some(address));
+            s.kind = Kind::Ntp(SourceAddress::Ip(address));
             s.refid = refid;
         }
     }

@@ -8,4 +8,4 @@ mod utc;
 pub use instant::{Cooked, Mono, Now, Raw};
 pub use ntp::{Era, NtpTimestamp, fuzz};
 pub use units::{FastBy, Ppm, SlowBy, pow2};
-pub use utc::{Utc, utc};
+pub use utc::{Utc, days_since_1970, utc};

@@ -176,7 +176,7 @@ impl Manager {
         let association = Association::new(id, config, address, digest, precision);
         discipline.sources.add(NewSource {
             id,
-            kind: Kind::Ntp(address.ip()),
+            kind: Kind::Ntp(address),
             name: config.name.clone(),
             refid: address.ip().map_or(0, refid::of_address),
             select: config.select,

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{AuthSelectMode, SelectOptions, SelectionConfig};
+use crate::sync::address::SourceAddress;
 use crate::sync::kernel::{Change, ChangeKind};
 use crate::sync::sample::Sample;
 use crate::sync::sources::{Kind, NewSource, SourcesParams};
@@ -79,7 +80,7 @@ impl Bench {
         let address = Ipv4Addr::from(0xc000_0201 + number);
         self.sources.add(NewSource {
             id: SourceId(number),
-            kind: Kind::Ntp(Some(IpAddr::V4(address))),
+            kind: Kind::Ntp(SourceAddress::Ip(IpAddr::V4(address))),
             name: address.to_string(),
             refid: u32::from(address),
             select: spec.options,

@@ -132,27 +132,6 @@ impl SourceMatch {
         mask: Address::Unspecified,
         address: Address::Unspecified,
     };
-
-    /// True if the request is about all sources.
-    #[must_use]
-    pub fn is_all(&self) -> bool {
-        self.address == Address::Unspecified
-    }
-
-    /// True if the request is about the source with this address (section 6.5).
-    #[must_use]
-    pub fn matches(&self, source: Address) -> bool {
-        match (self.address, self.mask, source) {
-            (Address::Unspecified, _, _) => true,
-            (Address::Ip(IpAddr::V4(a)), Address::Ip(IpAddr::V4(m)), Address::Ip(IpAddr::V4(s))) => {
-                a & m == s & m
-            }
-            (Address::Ip(IpAddr::V6(a)), Address::Ip(IpAddr::V6(m)), Address::Ip(IpAddr::V6(s))) => {
-                a & m == s & m
-            }
-            (address, _, source) => address == source,
-        }
-    }
 }
 
 impl Field for SourceMatch {
@@ -265,29 +244,6 @@ mod tests {
         assert_eq!(Address::parse("ID#7"), Some(Address::Id(7)));
         assert_eq!(Address::parse("ID#"), None);
         assert_eq!(Address::parse("name"), None);
-    }
-
-    #[test]
-    fn masks_match_within_their_family_only() {
-        let parse = |text| Address::parse(text).unwrap();
-        let net = SourceMatch {
-            mask: parse("255.255.0.0"),
-            address: parse("192.0.2.1"),
-        };
-        assert!(
-            net.matches(parse("192.0.9.9")) && !net.matches(parse("192.1.2.1")) && !net.matches(parse("::1"))
-        );
-        let exact = SourceMatch {
-            mask: parse("::"),
-            address: parse("192.0.2.1"),
-        };
-        assert!(exact.matches(parse("192.0.2.1")) && !exact.matches(parse("192.0.2.2")));
-        let id = SourceMatch {
-            mask: Address::Unspecified,
-            address: Address::Id(3),
-        };
-        assert!(id.matches(Address::Id(3)) && !id.matches(Address::Id(4)));
-        assert!(SourceMatch::ALL.matches(Address::Id(4)));
     }
 
     #[test]

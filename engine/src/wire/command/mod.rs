@@ -40,8 +40,8 @@ pub const VERSION: u8 = 6;
 pub const OLDEST_ANSWERED: u8 = 5;
 /// Shortest request, and length of a reply without data.
 pub const MIN_LENGTH: usize = 28;
-/// Longest request that is looked at.
-pub const MAX_REQUEST: usize = 860;
+/// Longest request that is looked at; no request is that long.
+pub const MAX_REQUEST: usize = 896;
 /// Longest reply.
 pub const MAX_REPLY: usize = 520;
 /// Most samples in one reply to `manual list`.
