@@ -10,7 +10,7 @@ use crate::config::{AddressFamily, Config};
 use crate::event::Event;
 use crate::event::clock::{ClockError, ClockEvent};
 use crate::event::server::ServerEvent;
-use crate::io::{Input, Output, QueryId, ResolveError, SocketId};
+use crate::io::{Input, Output, QueryId, ResolveError, SocketId, Stamp};
 use crate::random::Random;
 use crate::server::BadSubnet;
 use crate::source::{Handled, Manager};
@@ -23,6 +23,7 @@ use crate::sync::reference::Start;
 use crate::sync::special;
 use crate::sync::tempcomp::Thermometer;
 use crate::time::{Era, Mono, Now};
+use crate::wire::ntp::ptp;
 use serving::Serving;
 use start::Phase;
 use std::collections::VecDeque;
@@ -67,9 +68,6 @@ pub enum StartError {
     /// A subnet with more bits than its addresses have.
     #[error("Bad subnet in {}/{}", .0.0, .0.1)]
     Subnet(BadSubnet),
-    /// `noclientlog` with a rate limit.
-    #[error("Rate limiting cannot be enabled with noclientlog")]
-    RateLimitWithoutLog,
     /// The file of points of `tempcomp` is not usable.
     #[error("{0}")]
     Points(ClockEvent),
@@ -99,6 +97,8 @@ pub struct Engine {
     out: Outbox,
     outputs: VecDeque<Output>,
     config: Config,
+    /// Numbers the messages of NTP over PTP.
+    ptp_sequence: u16,
     family: AddressFamily,
     dumps: Vec<(String, String)>,
     /// `-R`
@@ -144,9 +144,6 @@ impl Engine {
             .rate_limit
             .or(network.nts_rate_limit)
             .or(network.cmd_rate_limit);
-        if network.no_client_log && limited.is_some() {
-            return Err(StartError::RateLimitWithoutLog);
-        }
         let default_port = if options.mode == Mode::PrintOnce {
             0
         } else {
@@ -163,6 +160,10 @@ impl Engine {
         let mut discipline = Discipline::new(&config, start, ERA, kernel, &mut *random, &mut out)?;
         if network.signd_dir.is_some() {
             out.events.push(Event::Server(ServerEvent::SigndEnabled));
+        }
+        if network.no_client_log && limited.is_some() {
+            // Fatal, but in its turn among the messages of the start.
+            out.events.push(Event::Server(ServerEvent::RateLimitWithoutLog));
         }
         discipline.set_mode(match options.mode {
             Mode::Normal => special::Mode::Normal,
@@ -184,6 +185,7 @@ impl Engine {
             out,
             outputs: VecDeque::new(),
             config,
+            ptp_sequence: 0,
             family: options.family,
             dumps: Vec::new(),
             restarted: start.restarted,
@@ -237,6 +239,14 @@ impl Engine {
                 bytes,
                 rx,
             } => {
+                let (bytes, rx) = if self.manager.is_ptp_socket(on) {
+                    match unwrap(bytes, rx, self.config.network.ptp_domain) {
+                        Some(message) => message,
+                        None => return self.continue_start(now, kernel),
+                    }
+                } else {
+                    (bytes, rx)
+                };
                 let handled = with_cx!(self, now, kernel, |cx| {
                     self.manager
                         .handle_datagram(cx, &mut self.discipline, on, from, to, bytes, rx)
@@ -284,6 +294,13 @@ impl Engine {
                     }
                 );
             }
+            Input::Signed { on, to, from, bytes } => self.outputs.push_back(Output::Send {
+                on,
+                to,
+                from,
+                bytes,
+                token: None,
+            }),
             Input::Command { from, bytes } => {
                 let mut access_changed = false;
                 let reply = with_cx!(self, now, kernel, |cx| {
@@ -332,6 +349,17 @@ impl Engine {
     /// Packets are made here, with the time from `now`, which is to be read freshly for each call.
     #[must_use]
     pub fn poll_output(&mut self, now: Now, kernel: &mut dyn Clock) -> Option<Output> {
+        let mut output = self.next_output(now, kernel)?;
+        if let Output::Send { on, bytes, .. } = &mut output
+            && self.manager.is_ptp_socket(*on)
+        {
+            *bytes = ptp::wrap(bytes, self.config.network.ptp_domain, self.ptp_sequence);
+            self.ptp_sequence = self.ptp_sequence.wrapping_add(1);
+        }
+        Some(output)
+    }
+
+    fn next_output(&mut self, now: Now, kernel: &mut dyn Clock) -> Option<Output> {
         if let Some(output) = self.outputs.pop_front() {
             return Some(output);
         }
@@ -437,6 +465,18 @@ impl Engine {
     }
 }
 
+/// The NTP message within a PTP message, and its receive timestamp with what the network added to it.
+fn unwrap(bytes: &[u8], rx: Stamp, domain: u8) -> Option<(&[u8], Stamp)> {
+    let (message, correction) = ptp::unwrap(bytes, domain)?;
+    // Without the duration, which only network cards tell, the correction would be less than it seems.
+    let correction = if rx.correction > 0.0 {
+        rx.correction + correction
+    } else {
+        rx.correction
+    };
+    Some((message, Stamp { correction, ..rx }))
+}
+
 /// Announces changes of the clock, in order, to all who keep cooked times (`spec/sync.md` section 10).
 fn announce_changes(
     cx: &mut Cx<'_>,
@@ -448,7 +488,7 @@ fn announce_changes(
         for change in std::mem::take(&mut cx.out.changes) {
             discipline.announce(cx, &change);
             manager.announce(cx, discipline, &change);
-            serving.announce(&change, cx.random);
+            serving.announce(&change);
         }
     }
 }

@@ -50,6 +50,24 @@ pub struct Stamp {
     pub error: f64,
     /// Who took it.
     pub origin: Origin,
+    /// Time that the packet took to come in, s; 0: unknown. Only network cards tell.
+    pub duration: f64,
+    /// Delay in the network that is known, `duration` included, s; 0: unknown.
+    pub correction: f64,
+}
+
+impl Stamp {
+    /// An exact one, without any knowledge of the network.
+    #[must_use]
+    pub const fn new(at: Raw, origin: Origin) -> Self {
+        Self {
+            at,
+            error: 0.0,
+            origin,
+            duration: 0.0,
+            correction: 0.0,
+        }
+    }
 }
 
 /// Which socket to open. All are UDP, non-blocking, with receive timestamps (`spec/ntp.md` section 8).
@@ -62,7 +80,7 @@ pub enum SocketSpec {
         /// `bindacqaddress`.
         local: Option<IpAddr>,
     },
-    /// Unconnected, bound to `local` (`port`, `acquisitionport`). An IPv6 one takes IPv6 only.
+    /// Unconnected, bound to `local` (`port`, `ptpport`, `acquisitionport`). An IPv6 one takes IPv6 only.
     Bound {
         /// Address and port.
         local: SocketAddr,
@@ -140,6 +158,17 @@ pub enum Input<'a> {
     },
     /// Answer to [`Output::ReadTemperature`]: what the sensor says; `None` if it could not be read.
     Temperature(Option<f64>),
+    /// Answer to [`Output::Sign`].
+    Signed {
+        /// From this socket.
+        on: SocketId,
+        /// To this client.
+        to: SocketAddr,
+        /// From this address of ours, if it matters.
+        from: Option<IpAddr>,
+        /// The signed reply.
+        bytes: Bytes,
+    },
     /// A datagram on a command socket.
     Command {
         /// From whom.
@@ -206,7 +235,7 @@ pub enum Output {
         /// If its transmit timestamp is wanted.
         token: Option<Token>,
     },
-    /// Have a reply signed by the MS-SNTP signing daemon (`ntpsigndsocket`) and send what comes back.
+    /// Have a reply signed by the MS-SNTP signing daemon (`ntpsigndsocket`): [`Input::Signed`].
     Sign {
         /// From this socket.
         on: SocketId,

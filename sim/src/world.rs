@@ -404,11 +404,7 @@ impl World {
                 let Some(on) = node.socket_for(from, to) else {
                     return;
                 };
-                let rx = Stamp {
-                    at: now.raw,
-                    error: 0.0,
-                    origin: Origin::Kernel,
-                };
+                let rx = Stamp::new(now.raw, Origin::Kernel);
                 let input = Input::Datagram {
                     on,
                     from,
@@ -457,11 +453,7 @@ impl World {
                 } => {
                     node.sent += 1;
                     if let Some(token) = token {
-                        let tx = Stamp {
-                            at: now.raw,
-                            error: 0.0,
-                            origin: Origin::Kernel,
-                        };
+                        let tx = Stamp::new(now.raw, Origin::Kernel);
                         node.engine
                             .handle(now, &mut node.clock, Input::Sent { token, tx });
                     }

@@ -80,7 +80,8 @@ impl Daemon {
     pub(super) fn open_sockets(&mut self) -> Result<Vec<Output>, Fatal> {
         self.engine.open();
         let network = &self.config.network;
-        let all_permanent = network.acquisition_port.is_some() && network.acquisition_port == network.port;
+        let port = network.port;
+        let all_permanent = network.acquisition_port.is_some() && network.acquisition_port == port;
         let (mut permanent, mut opened) = (0, 0);
         let mut deferred = Vec::new();
         loop {
@@ -90,7 +91,13 @@ impl Daemon {
             };
             match output {
                 Output::Open { socket, spec } => {
-                    let counts = all_permanent || matches!(spec, SocketSpec::Bound { server: false, .. });
+                    let counts = match spec {
+                        SocketSpec::Bound { local, server: true } => {
+                            all_permanent && Some(local.port()) == port
+                        }
+                        SocketSpec::Bound { .. } => true,
+                        SocketSpec::Client { .. } => false,
+                    };
                     let done = self.open(socket, &spec);
                     permanent += u32::from(counts);
                     opened += u32::from(counts && done);
@@ -154,6 +161,9 @@ impl Daemon {
                 .engine
                 .next_wakeup()
                 .map_or(deadline, |next| next.min(deadline));
+            if wakeup == Mono(i64::MAX) && self.is_deaf() {
+                return Err(Fatal::new("Nothing to do"));
+            }
             events.arm(wakeup)?;
             let wake = events.next().await?;
             let now = self.now();
@@ -172,6 +182,11 @@ impl Daemon {
         }
     }
 
+    /// Neither a socket nor an answer could wake us up.
+    fn is_deaf(&self) -> bool {
+        self.sockets.is_empty() && self.commands.is_empty() && self.resolver.is_idle()
+    }
+
     /// Reads the files of the leap second database again if it is time. Without anything that wakes us up
     /// nobody asks for them.
     fn refresh_leaps(&mut self, now: Mono) {
@@ -188,6 +203,7 @@ impl Daemon {
         match wake {
             Wake::Stop => self.ending = Some(Ending::Wanted),
             Wake::Resolved(query, result) => {
+                self.resolver.answered();
                 let now = self.now();
                 self.handle(now, Input::Resolved { query, result })?;
             }
@@ -233,18 +249,17 @@ impl Daemon {
         Ok(())
     }
 
-    /// What is signed goes to the client as it is.
     fn read_signed(&mut self) {
         while let Some(signed) = self.signer.as_mut().and_then(Signer::receive) {
             let Signed { on, to, from, bytes } = signed;
-            // The client asks again.
-            let _ = self.sockets.send(on, to, from, &bytes, None);
+            self.tell(Input::Signed { on, to, from, bytes });
         }
     }
 
     fn read_answers(&mut self) -> Result<(), Fatal> {
         let gone = |error| Fatal(format!("Could not read from helper : {}", reason(&error)));
         while let Some((query, result)) = self.resolver.receive().map_err(gone)? {
+            self.resolver.answered();
             let now = self.now();
             self.handle(now, Input::Resolved { query, result })?;
         }

@@ -39,9 +39,9 @@ pub(super) fn start(
     parent: &mut Parent,
 ) -> Result<u8, Fatal> {
     let config = &settings.config;
-    let level = args.filter_level.unwrap_or(0);
-    let filter = Filter::from_option(level).map_err(Fatal::new)?;
-    refuse(args, filter.is_some() && config.clock.mail_on_change.is_some())?;
+    if args.set_from_rtc {
+        return Err(Fatal::new("option -s is not supported by this build"));
+    }
     let pid_path = settings.pid_file.as_deref();
     pid_path.map_or(Ok(()), PidFile::check)?;
     let explicit = args.user.as_deref().or(config.files.user.as_deref());
@@ -98,9 +98,13 @@ pub(super) fn start(
     if nix::unistd::geteuid().is_root() {
         logs::warning("Running with root privileges");
     }
+    let filter = Filter::from_option(args.filter_level.unwrap_or(0));
     // A program that sends mail needs files that nobody can list. Without mail only `-F 0` takes the limit off.
     let limited = args.filter_level != Some(0) && config.clock.mail_on_change.is_none();
-    if filter.is_some_and(|filter| filter.level == Level::Strict) {
+    if let Ok(Some(Filter {
+        level: Level::Strict, ..
+    })) = filter
+    {
         daemon.resolver = Resolver::with_helper(limited).map_err(Fatal)?;
     }
     if limited {
@@ -108,6 +112,12 @@ pub(super) fn start(
     }
     for output in deferred {
         daemon.perform(output)?;
+    }
+    let filter = filter.map_err(Fatal::new)?;
+    if filter.is_some() && config.clock.mail_on_change.is_some() {
+        return Err(Fatal::new(
+            "mailonchange directive cannot be used with -F enabled",
+        ));
     }
 
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -151,19 +161,6 @@ pub(super) fn start(
         file.remove();
     }
     Ok(status)
-}
-
-/// Options whose features this build lacks, and those that exclude each other.
-fn refuse(args: &Args, filtered_mail: bool) -> Result<(), Fatal> {
-    if args.set_from_rtc {
-        return Err(Fatal::new("option -s is not supported by this build"));
-    }
-    if filtered_mail {
-        return Err(Fatal::new(
-            "mailonchange directive cannot be used with -F enabled",
-        ));
-    }
-    Ok(())
 }
 
 /// Makes the directories; gives the path of the Unix command socket if its directory is safe.

@@ -99,6 +99,12 @@ impl CommandSockets {
         Ok(())
     }
 
+    /// True if none is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.unix.is_none() && self.v4.is_none() && self.v6.is_none()
+    }
+
     fn descriptor(&self, key: Key) -> Option<&Descriptor> {
         match key {
             Key::CommandUnix => self.unix.as_ref().map(|(_, descriptor)| descriptor),

@@ -90,6 +90,12 @@ impl NtpSockets {
         }
     }
 
+    /// True if none is open.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
     /// Watches all sockets, open ones and later ones. To be called within the runtime.
     ///
     /// # Errors
@@ -252,11 +258,7 @@ impl NtpSockets {
         let entry = self.entries.get_mut(&id)?;
         if queue == Queue::Error {
             // The data are a frame with all its headers; the payload is what we sent.
-            let tx = Stamp {
-                at: kernel?,
-                error: 0.0,
-                origin: Origin::Kernel,
-            };
+            let tx = Stamp::new(kernel?, Origin::Kernel);
             let frame = received.bytes;
             let place = entry
                 .awaited
@@ -276,16 +278,8 @@ impl NtpSockets {
             entry.link_local = Some((v4, received.info.interface));
         }
         let rx = match kernel {
-            Some(at) => Stamp {
-                at,
-                error: 0.0,
-                origin: Origin::Kernel,
-            },
-            None => Stamp {
-                at: now,
-                error: 0.0,
-                origin: Origin::Daemon,
-            },
+            Some(at) => Stamp::new(at, Origin::Kernel),
+            None => Stamp::new(now, Origin::Daemon),
         };
         Some(Arrival::Datagram {
             from: without_scope(from),

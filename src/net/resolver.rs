@@ -12,6 +12,8 @@ use truechimer_engine::io::{QueryId, ResolveError};
 #[derive(Debug, Default)]
 pub struct Resolver {
     helper: Option<Descriptor>,
+    /// Names that are being looked up.
+    pending: usize,
 }
 
 impl Resolver {
@@ -22,7 +24,7 @@ impl Resolver {
     /// What chrony says when there can't be one.
     pub fn with_helper(limited: bool) -> Result<Self, String> {
         let helper = Some(Descriptor::Plain(helper::start(limited)?));
-        Ok(Self { helper })
+        Ok(Self { helper, pending: 0 })
     }
 
     /// Watches for answers of the helper. To be called within the runtime.
@@ -37,7 +39,8 @@ impl Resolver {
     }
 
     /// Looks `name` up. The answer comes as [`Wake::Resolved`], or from [`Self::receive`].
-    pub fn resolve(&self, query: QueryId, name: String, family: AddressFamily, wakes: &Wakes) {
+    pub fn resolve(&mut self, query: QueryId, name: String, family: AddressFamily, wakes: &Wakes) {
+        self.pending += 1;
         if let Some(descriptor) = &self.helper {
             if helper::ask(descriptor.fd(), query, &name, family).is_err() {
                 wakes.push(Wake::Resolved(query, Err(ResolveError::Temporary)));
@@ -48,6 +51,17 @@ impl Resolver {
         tokio::task::spawn_blocking(move || {
             wakes.push(Wake::Resolved(query, name::resolve(&name, family)));
         });
+    }
+
+    /// An answer has come.
+    pub fn answered(&mut self) {
+        self.pending = self.pending.saturating_sub(1);
+    }
+
+    /// No answer is awaited.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.pending == 0
     }
 
     /// The next answer of the helper; `None` when there is none yet.

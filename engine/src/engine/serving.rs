@@ -5,9 +5,7 @@ use crate::auth::Keys;
 use crate::config::{AddressFamily, NetworkConfig};
 use crate::io::{Output, SocketId, SocketSpec, Stamp, Token};
 use crate::random::Random;
-use crate::server::{
-    AccessList, Broadcasts, DueBroadcast, MonoScale, PendingReply, Shard, Snapshot, Verdict, admit,
-};
+use crate::server::{AccessList, Broadcasts, DueBroadcast, PendingReply, Shard, Snapshot, Verdict, admit};
 use crate::sync::discipline::Discipline;
 use crate::sync::kernel::Change;
 use crate::time::{Mono, Now, NtpTimestamp};
@@ -23,7 +21,6 @@ const MAX_PENDING: usize = 1024;
 pub(super) struct Serving {
     pub(super) access: AccessList,
     pub(super) shard: Shard,
-    mono: MonoScale,
     port: u16,
     family: AddressFamily,
     bind: [IpAddr; 2],
@@ -72,7 +69,6 @@ impl Serving {
         Ok(Self {
             access: AccessList::new(&config.access)?,
             shard: Shard::new(config, random),
-            mono: MonoScale::new(random),
             port,
             family,
             bind: [
@@ -210,15 +206,7 @@ impl Serving {
         bytes: &[u8],
         rx: &Stamp,
     ) {
-        let view = snapshot(
-            discipline,
-            &self.access,
-            keys,
-            self.mono,
-            self.answers,
-            random,
-            now,
-        );
+        let view = snapshot(discipline, &self.access, keys, self.answers, random, now);
         if let Verdict::Reply(reply) = admit(&view, &mut self.shard, random, bytes, from, rx) {
             self.push(Pending::Reply { on, from, to, reply });
         }
@@ -233,15 +221,7 @@ impl Serving {
         now: Now,
     ) -> Option<Output> {
         while let Some(packet) = self.pending.pop_front() {
-            let view = snapshot(
-                discipline,
-                &self.access,
-                keys,
-                self.mono,
-                self.answers,
-                random,
-                now,
-            );
+            let view = snapshot(discipline, &self.access, keys, self.answers, random, now);
             let output = match packet {
                 Pending::Reply { on, from, to, reply } => {
                     let Some(built) = reply.build(&view, &mut self.shard, random, now.raw) else {
@@ -307,23 +287,14 @@ impl Serving {
             return;
         };
         if let Some((_, saved)) = self.tokens.remove(position) {
-            let view = snapshot(
-                discipline,
-                &self.access,
-                keys,
-                self.mono,
-                self.answers,
-                random,
-                now,
-            );
+            let view = snapshot(discipline, &self.access, keys, self.answers, random, now);
             self.shard.sent(&view, saved, tx);
         }
     }
 
     /// The clock was changed.
-    pub(super) fn announce(&mut self, change: &Change, random: &mut dyn Random) {
+    pub(super) fn announce(&mut self, change: &Change) {
         self.shard.changed(change);
-        self.mono.changed(change, random);
     }
 }
 
@@ -331,7 +302,6 @@ fn snapshot<'a>(
     discipline: &mut Discipline,
     access: &'a AccessList,
     keys: &'a Keys,
-    mono: MonoScale,
     Answers { ptp, signs }: Answers,
     random: &mut dyn Random,
     now: Now,
@@ -347,7 +317,7 @@ fn snapshot<'a>(
         precision,
         smoothing: discipline.smoothing_offset(at),
         hide_leap: discipline.hides_leap(),
-        mono,
+        mono: discipline.mono,
         ptp,
         signs,
         access,

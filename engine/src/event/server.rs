@@ -20,26 +20,34 @@ pub enum ServerEvent {
     },
     /// `ntpsigndsocket` is set.
     SigndEnabled,
+    /// `noclientlog` with a rate limit.
+    RateLimitWithoutLog,
 }
 
 impl ServerEvent {
     /// How serious it is.
     #[must_use]
     pub const fn severity(&self) -> Severity {
-        Severity::Info
+        match self {
+            Self::Access { .. } | Self::SigndEnabled => Severity::Info,
+            Self::RateLimitWithoutLog => Severity::Fatal,
+        }
     }
 }
 
 impl fmt::Display for ServerEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::Access {
-            command,
-            allow,
-            all,
-            subnet,
-        } = self
-        else {
-            return f.write_str("MS-SNTP authentication enabled");
+        let (command, allow, all, subnet) = match self {
+            Self::Access {
+                command,
+                allow,
+                all,
+                subnet,
+            } => (command, allow, all, subnet),
+            Self::SigndEnabled => return f.write_str("MS-SNTP authentication enabled"),
+            Self::RateLimitWithoutLog => {
+                return f.write_str("Rate limiting cannot be enabled with noclientlog");
+            }
         };
         let verb = if *allow { "Allowed" } else { "Denied" };
         let all = if *all { " all" } else { "" };

@@ -3,7 +3,6 @@
 use super::access::AccessList;
 use super::clientlog::{ClientLog, Service};
 use super::interleaved::SavedTimestamps;
-use super::mono::MonoScale;
 use super::ratelimit::{Limit, Limiter};
 use super::reply::PendingReply;
 use crate::auth::Keys;
@@ -12,6 +11,7 @@ use crate::io::{Origin, Stamp};
 use crate::random::Random;
 use crate::sync::clock::Cook;
 use crate::sync::kernel::Change;
+use crate::sync::mono::MonoScale;
 use crate::sync::served::Served;
 use crate::time::NtpTimestamp;
 use crate::wire::ntp::{Auth, Header, Mode, Packet};

@@ -9,7 +9,6 @@ pub mod answer;
 pub mod broadcast;
 pub mod clientlog;
 pub mod interleaved;
-pub mod mono;
 pub mod ratelimit;
 pub mod reply;
 #[cfg(test)]
@@ -19,5 +18,4 @@ pub use access::{AccessList, BadSubnet};
 pub use answer::{ServerStats, Shard, Snapshot, Verdict, admit, admit_packet};
 pub use broadcast::{Broadcasts, DueBroadcast};
 pub use clientlog::{ClientLog, ClientReport, Service};
-pub use mono::MonoScale;
 pub use reply::{Built, PendingReply};

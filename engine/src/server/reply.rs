@@ -109,8 +109,11 @@ impl PendingReply {
 
         let mut packet = Builder::new(&header);
         if self.net_correction {
-            // Only hardware timestamps could tell a correction.
-            packet.net_correction(0.0).ok()?;
+            let Stamp {
+                duration, correction, ..
+            } = self.rx;
+            let known = if correction > duration { correction } else { 0.0 };
+            packet.net_correction(known).ok()?;
         }
         if self.mono_root {
             let receive = if smoothed {

@@ -6,6 +6,7 @@ use crate::auth::Keys;
 use crate::config::{AccessRule, Broadcast, ClockConfig, NetworkConfig, RateLimit, Subnet};
 use crate::io::{Origin, Stamp};
 use crate::random::Seeded;
+use crate::sync::mono::MonoScale;
 use crate::sync::sample::Leap;
 use crate::sync::served::Served;
 use crate::sync::testing::World;
@@ -111,11 +112,7 @@ impl Server {
     }
 
     fn ask(&mut self, bytes: &[u8], from: SocketAddr, rx: Raw, now: Raw) -> (Verdict, Option<Built>) {
-        let stamp = Stamp {
-            at: rx,
-            error: 0.0,
-            origin: Origin::Kernel,
-        };
+        let stamp = Stamp::new(rx, Origin::Kernel);
         self.view(|view, shard, random| {
             let verdict = admit(view, shard, random, bytes, from, &stamp);
             let built = match &verdict {
@@ -128,11 +125,7 @@ impl Server {
 
     /// The kernel tells when a reply really left.
     fn sent(&mut self, receive: NtpTimestamp, at: NtpTimestamp) {
-        let tx = Stamp {
-            at: raw(at),
-            error: 0.0,
-            origin: Origin::Kernel,
-        };
+        let tx = Stamp::new(raw(at), Origin::Kernel);
         self.view(|view, shard, _| shard.sent(view, receive, &tx));
     }
 }
@@ -369,6 +362,32 @@ fn requests_of_ms_sntp_are_for_the_signing_daemon() {
     assert!(server.ask(&v4, client(), rx, tx).1.is_none());
     server.signs = false;
     assert!(server.ask(&request, client(), rx, tx).1.is_none());
+}
+
+#[test]
+fn a_network_correction_is_told_when_it_is_more_than_the_packet_itself() {
+    let exchange = EXCHANGES.iter().find(|e| e.0 == "10.14").unwrap();
+    let (request, reply) = (octets(exchange.1), octets(exchange.2));
+    let captured = Packet::parse(&reply).unwrap();
+    let mut server = Server::like(&captured, &NetworkConfig::default());
+    server.ptp = true;
+    let at = raw(captured.header.receive);
+    for (duration, correction, told) in [(1e-6, 1e-6, 0.0), (1e-6, 5e-6, 5e-6), (0.0, 0.0, 0.0)] {
+        let stamp = Stamp {
+            duration,
+            correction,
+            ..Stamp::new(at, Origin::Hardware)
+        };
+        let bytes =
+            server.view(
+                |view, shard, random| match admit(view, shard, random, &request, client(), &stamp) {
+                    Verdict::Reply(reply) => reply.build(view, shard, random, at).unwrap().bytes,
+                    other => panic!("{other:?}"),
+                },
+            );
+        let field = Packet::parse(&bytes).unwrap().net_correction.unwrap();
+        assert!((field - told).abs() < 1e-9, "{field}");
+    }
 }
 
 #[test]

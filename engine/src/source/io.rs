@@ -32,6 +32,11 @@ enum ClientSockets {
 /// IPv4 and IPv6.
 type PerFamily<T> = [Option<T>; 2];
 
+const ANY: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+];
+
 fn family(ip: IpAddr) -> usize {
     usize::from(ip.is_ipv6())
 }
@@ -45,6 +50,9 @@ pub(super) struct Io {
     /// `bindacqaddress`
     local: PerFamily<IpAddr>,
     permanent: PerFamily<SocketId>,
+    /// `ptpport`; 0: none.
+    ptp_port: u16,
+    ptp: PerFamily<SocketId>,
     server: PerFamily<SocketId>,
     next_socket: u32,
 }
@@ -66,21 +74,26 @@ impl Io {
                 config.bind_acq_v6.map(IpAddr::V6),
             ],
             permanent: [None; 2],
+            ptp_port: config.ptp_port,
+            ptp: [None; 2],
             server: [None; 2],
             next_socket: FIRST_SOCKET,
         };
         if let ClientSockets::Permanent(port) = clients {
             io.open_permanent(port);
         }
+        if config.ptp_port != 0 {
+            let bind = [config.bind_v4.map(IpAddr::V4), config.bind_v6.map(IpAddr::V6)];
+            for (i, any) in ANY.into_iter().enumerate() {
+                let local = SocketAddr::new(bind[i].unwrap_or(any), config.ptp_port);
+                io.ptp[i] = Some(io.open(SocketSpec::Bound { local, server: true }));
+            }
+        }
         io
     }
 
     fn open_permanent(&mut self, port: u16) {
-        let any = [
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        ];
-        for (i, any) in any.into_iter().enumerate() {
+        for (i, any) in ANY.into_iter().enumerate() {
             let local = SocketAddr::new(self.local[i].unwrap_or(any), port);
             self.permanent[i] = Some(self.open(SocketSpec::Bound { local, server: false }));
         }
@@ -113,7 +126,7 @@ impl Io {
     pub(super) fn socket_for(&mut self, remote: SocketAddr, peer: bool) -> Option<SocketId> {
         let i = family(remote.ip());
         match self.clients {
-            _ if peer => self.server[i],
+            _ if peer || self.is_ptp_port(remote) => self.shared_for(remote),
             ClientSockets::PerRequest => Some(self.open_connected(remote)),
             ClientSockets::Permanent(_) => self.permanent[i],
             ClientSockets::Server => self.server[i],
@@ -130,7 +143,26 @@ impl Io {
     }
 
     pub(super) fn is_shared(&self, id: SocketId) -> bool {
-        id.0 < FIRST_SOCKET || self.permanent.contains(&Some(id))
+        id.0 < FIRST_SOCKET || self.permanent.contains(&Some(id)) || self.is_ptp(id)
+    }
+
+    /// It is one of the sockets for NTP over PTP.
+    pub(super) fn is_ptp(&self, id: SocketId) -> bool {
+        self.ptp.contains(&Some(id))
+    }
+
+    fn is_ptp_port(&self, remote: SocketAddr) -> bool {
+        self.ptp_port != 0 && remote.port() == self.ptp_port
+    }
+
+    /// The socket that packets to a peer leave from, and requests over PTP.
+    pub(super) fn shared_for(&self, remote: SocketAddr) -> Option<SocketId> {
+        let sockets = if self.is_ptp_port(remote) {
+            &self.ptp
+        } else {
+            &self.server
+        };
+        sockets[family(remote.ip())]
     }
 
     /// The server's socket of a family, or that there is none.
@@ -138,13 +170,9 @@ impl Io {
         self.server[usize::from(v6)] = socket;
     }
 
-    pub(super) fn server(&self, ip: IpAddr) -> Option<SocketId> {
-        self.server[family(ip)]
-    }
-
     /// Any server socket is open.
     pub(super) fn serves(&self) -> bool {
-        self.server.iter().any(Option::is_some)
+        self.server.iter().chain(&self.ptp).any(Option::is_some)
     }
 
     /// Requests of clients leave from the server's sockets.
@@ -154,7 +182,8 @@ impl Io {
 
     /// A permanent socket could not be opened. True if it was one of ours.
     pub(super) fn lost_permanent(&mut self, id: SocketId) -> bool {
-        let lost = self.permanent.iter_mut().find(|socket| **socket == Some(id));
+        let mut shared = self.permanent.iter_mut().chain(&mut self.ptp);
+        let lost = shared.find(|socket| **socket == Some(id));
         lost.map(|socket| *socket = None).is_some()
     }
 }

@@ -18,6 +18,7 @@ pub use manager::{Activity, AddError, ConfigId, Handled, Manager};
 
 use crate::auth::Keys;
 use crate::config::Logs;
+
 use std::sync::Arc;
 
 /// What associations know about the rest of the configuration.

@@ -5,6 +5,7 @@ use super::clock::LocalClock;
 use super::cx::{Cx, Outbox};
 use super::kernel::{Change, ChangeKind, Clock, ClockError};
 use super::manual::{Manual, ManualError, ManualReport};
+use super::mono::MonoScale;
 use super::reference::{Reference, Start};
 use super::sample::{Leap, Sample};
 use super::select::{NO_ORPHAN, SelectEnv};
@@ -30,6 +31,8 @@ pub struct Discipline {
     pub sources: Sources,
     /// The reference.
     pub reference: Reference,
+    /// The scale of monotonic root fields.
+    pub mono: MonoScale,
     /// Smoothing of served time, if configured.
     pub smooth: Option<Smooth>,
     manual: Manual,
@@ -51,6 +54,7 @@ impl Discipline {
         random: &mut dyn Random,
         out: &mut Outbox,
     ) -> Result<Self, ClockError> {
+        let mono = MonoScale::new(random);
         let mut clock = LocalClock::new(&config.clock, era, kernel)?;
         let now = kernel.now();
         let cooked = clock.cook(now.raw).0;
@@ -76,6 +80,7 @@ impl Discipline {
             clock,
             sources,
             reference,
+            mono,
             smooth: config.clock.smooth_time.and_then(Smooth::new),
             manual: Manual::new(config.clock.manual),
             last: now,
@@ -219,6 +224,7 @@ impl Discipline {
             self.last.raw = self.last.raw.plus(-change.by.0);
         }
         self.sources.announce(change);
+        self.mono.changed(change, cx.random);
         if change.kind == ChangeKind::UnknownStep {
             self.select(cx);
         }

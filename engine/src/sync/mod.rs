@@ -19,6 +19,7 @@ pub mod leap;
 pub mod leapdb;
 pub mod manual;
 mod mix;
+pub mod mono;
 mod null;
 pub mod poll;
 pub mod quantile;

@@ -56,11 +56,25 @@ pub(super) struct LocalTime {
     /// Uncertainty, s.
     pub(super) error: f64,
     pub(super) origin: Origin,
+    /// As in [`crate::io::Stamp`].
+    pub(super) duration: f64,
+    /// Known delay in the network, s: of a packet that came in from [`crate::io::Stamp`], of one that was sent
+    /// from the response.
+    pub(super) correction: f64,
 }
 
 impl LocalTime {
     fn is_none(&self) -> bool {
         self.time.is_zero()
+    }
+
+    /// What a network correction field of the answer to this packet says, s (`spec/ntp.md` 1.4).
+    fn net_correction(&self) -> f64 {
+        if self.correction > self.duration {
+            self.correction
+        } else {
+            0.0
+        }
     }
 
     fn announce(&mut self, change: &Change) {

@@ -2,6 +2,7 @@
 
 use crate::config::{SourceConfig, SourceKind};
 use crate::sync::poll::PollControl;
+use crate::wire::ntp::Packet;
 
 /// Smallest and largest poll, log2 s.
 pub(super) const POLLS: std::ops::RangeInclusive<i32> = PollControl::SHORTEST..=PollControl::LONGEST;
@@ -106,6 +107,12 @@ impl Params {
         } else {
             4
         }
+    }
+
+    /// How long the network delayed our request, by a response, s; 0: unknown.
+    pub(crate) fn net_correction(&self, response: &Packet<'_>) -> f64 {
+        let field = response.net_correction.filter(|_| self.net_correction);
+        field.unwrap_or(0.0)
     }
 
     pub(crate) fn set_max_delay(&mut self, value: f64) {

@@ -99,6 +99,7 @@ impl Association {
                 },
                 None => MonoState::default(),
             };
+            self.local_tx.correction = self.params.net_correction(r.packet);
             // The same timestamps must not be used twice.
             e.prev_local_tx = if r.interleaved || !good {
                 self.local_tx

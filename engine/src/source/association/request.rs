@@ -30,6 +30,23 @@ fn encode(time: Cooked, precision: i8, random: &mut dyn Random) -> NtpTimestamp 
     NtpTimestamp::from_cooked(time, fuzz(precision, random.bits64()))
 }
 
+/// The field as in replies of the server; the receive timestamp is zero while there is none.
+fn mono_root(served: &Served, arrived: LocalTime, env: &mut Env<'_, '_>) -> MonoRoot {
+    let mono = env.discipline.mono;
+    let receive = if arrived.is_none() {
+        NtpTimestamp::ZERO
+    } else {
+        let precision = env.discipline.clock.precision_log();
+        encode(arrived.time.plus(mono.offset), precision, env.cx.random)
+    };
+    MonoRoot {
+        root_delay: Time32::from_seconds(served.root_delay),
+        root_dispersion: Time32::from_seconds(served.root_dispersion),
+        receive,
+        epoch: mono.epoch,
+    }
+}
+
 impl Association {
     /// Makes the packet that the last transmission asked for, just before it is sent. `None`: there is nothing to
     /// be sent any more, or it cannot be authenticated.
@@ -41,20 +58,17 @@ impl Association {
             ..plan
         };
         let served = self.params.peer.then(|| env.served());
-        let header = match &served {
-            None => self.client_header(plan, env.cx.random),
+        let (header, arrived) = match &served {
+            None => (self.client_header(plan, env.cx.random), LocalTime::default()),
             Some(served) => self.active_header(plan, served, env),
         };
         let mut builder = Builder::new(&header);
         if self.params.net_correction && env.settings.ptp {
-            builder.net_correction(0.0).ok()?;
+            let correction = arrived.net_correction();
+            builder.net_correction(correction).ok()?;
         }
         if self.params.mono_root {
-            let field = served.map_or_else(MonoRoot::default, |served| MonoRoot {
-                root_delay: Time32::from_seconds(served.root_delay),
-                root_dispersion: Time32::from_seconds(served.root_dispersion),
-                ..MonoRoot::default()
-            });
+            let field = served.map_or_else(MonoRoot::default, |served| mono_root(&served, arrived, env));
             builder.mono_root(&field).ok()?;
         }
         if self.params.key != 0 {
@@ -66,7 +80,7 @@ impl Association {
         self.local_tx = LocalTime {
             time,
             error,
-            origin: Origin::Daemon,
+            ..LocalTime::default()
         };
         self.exchange.sent_rx = header.receive;
         self.exchange.sent_tx = header.transmit;
@@ -109,7 +123,8 @@ impl Association {
         }
     }
 
-    fn active_header(&self, plan: Plan, served: &Served, env: &mut Env<'_, '_>) -> Header {
+    /// With the time at which the packet that is answered came in.
+    fn active_header(&self, plan: Plan, served: &Served, env: &mut Env<'_, '_>) -> (Header, LocalTime) {
         let e = &self.exchange;
         let precision = env.discipline.clock.precision_log();
         let (originate, arrived) = if plan.initial {
@@ -135,7 +150,7 @@ impl Association {
             };
             encode(time, precision, env.cx.random)
         });
-        Header {
+        let header = Header {
             leap: served.leap as u8,
             version: self.version,
             mode: Mode::Active,
@@ -149,7 +164,8 @@ impl Association {
             originate,
             receive,
             transmit,
-        }
+        };
+        (header, arrived)
     }
 
     fn wire_poll(&self) -> i8 {
@@ -166,7 +182,9 @@ impl Association {
         }
         let later = tx.time - self.local_tx.time;
         if self.token == Some(token) && !self.local_tx.is_none() && (0.0..=1.0).contains(&later) {
-            self.local_tx = tx;
+            // What the network added is known from the response, which may have come first.
+            let correction = self.local_tx.correction;
+            self.local_tx = LocalTime { correction, ..tx };
         }
     }
 }

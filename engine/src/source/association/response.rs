@@ -81,6 +81,23 @@ pub(super) struct Measured {
     pub(super) rx: LocalTime,
 }
 
+/// Clocks in network devices differ from ours by this at most.
+const NETWORK_CLOCKS: f64 = 1e-4;
+
+/// Offset to be added (s) and the peer delay that remains when the network has told how long it held request and
+/// response back (`spec/ntp.md` 2.9).
+fn corrected(tx: &LocalTime, rx: &LocalTime, peer_delay: f64, precision: f64) -> (f64, f64) {
+    if rx.correction <= rx.duration || tx.correction <= 0.0 {
+        return (0.0, peer_delay);
+    }
+    let (response, request) = (rx.correction - rx.duration, tx.correction - rx.duration);
+    let known = (response + request) * (1.0 - NETWORK_CLOCKS);
+    if known < 0.0 || known > peer_delay {
+        return (0.0, peer_delay);
+    }
+    ((response - request) / 2.0, (peer_delay - known).max(precision))
+}
+
 impl Association {
     /// Tests 1 to 7, and what of the packet they depend on.
     pub(super) fn basic_tests<'a>(
@@ -153,17 +170,21 @@ impl Association {
         let era = env.discipline.clock.era();
         let receive = era.cooked(h.receive);
         let stored = era.cooked(e.remote_rx);
+        let last_tx = LocalTime {
+            correction: self.params.net_correction(r.packet),
+            ..self.local_tx
+        };
         let idle = self.local_tx.time - e.local_rx.time;
         let exchange = e.local_rx.time - e.prev_local_tx.time;
         let (t1, t2, requested, root_delay, root_dispersion) = if !r.interleaved {
-            (self.local_tx, receive, receive, r.root_delay, r.root_dispersion)
+            (last_tx, receive, receive, r.root_delay, r.root_dispersion)
         } else if !e.prev_local_tx.is_none() && OLDER_EXCHANGE * idle > exchange {
             let t2 = stored.plus(-mono_change);
             (e.prev_local_tx, t2, t2, e.root_delay, e.root_dispersion)
         } else {
             let delay = r.root_delay.max(e.root_delay);
             let dispersion = r.root_dispersion.max(e.root_dispersion);
-            (self.local_tx, receive, stored, delay, dispersion)
+            (last_tx, receive, stored, delay, dispersion)
         };
         let (t3, t4) = if r.interleaved {
             (era.cooked(h.transmit).plus(-mono_change), e.local_rx)
@@ -181,15 +202,16 @@ impl Association {
             .sources
             .stats(self.id)
             .map_or(0.0, crate::sync::stats::SourceStats::frequency_range_half_width);
-        let peer_delay = (local_interval - remote_interval).abs().max(precision);
+        let measured_delay = (local_interval - remote_interval).abs().max(precision);
+        let (network_offset, peer_delay) = corrected(&t1, &t4, measured_delay, precision);
         let peer_dispersion = precision.max(t1.error).max(t4.error) + skew * local_interval.abs();
         Measured {
             sample: Sample {
                 time: local_average,
-                offset: SlowBy(remote_average - local_average + self.params.offset),
+                offset: SlowBy(remote_average - local_average + self.params.offset + network_offset),
                 peer_delay,
                 peer_dispersion,
-                root_delay: root_delay + peer_delay,
+                root_delay: root_delay + measured_delay,
                 root_dispersion: root_dispersion + peer_dispersion,
             },
             response_time: (t3 - requested).abs(),
@@ -230,7 +252,7 @@ impl Association {
 
     /// The previous response was a basic one that was used already.
     fn reuses_basic(&self, m: &Measured) -> bool {
-        self.exchange.prev_local_tx.is_none() && m.t1 == self.local_tx
+        self.exchange.prev_local_tx.is_none() && m.t1.time == self.local_tx.time
     }
 
     /// The packets of an interleaved peer are in order and none is missing between them.
@@ -287,5 +309,38 @@ impl Association {
             && NtpShort::from_seconds(ours.root_delay) == h.root_delay
             && !reference.is_zero()
             && reference == h.reference)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn time(duration: f64, correction: f64) -> LocalTime {
+        LocalTime {
+            duration,
+            correction,
+            ..LocalTime::default()
+        }
+    }
+
+    #[test]
+    fn what_the_network_tells_is_taken_off_the_delay() {
+        let near = |(a, b): (f64, f64), (c, d): (f64, f64)| (a - c).abs() < 1e-15 && (b - d).abs() < 1e-15;
+        // 60 us on the way back, 40 us on the way there, of 200 us; the packet itself took 1 us.
+        let (tx, rx) = (time(0.0, 41e-6), time(1e-6, 61e-6));
+        let known = 100e-6 * (1.0 - 1e-4);
+        assert!(near(corrected(&tx, &rx, 200e-6, 1e-7), (10e-6, 200e-6 - known)));
+        // No less than the precision is left; more than the delay cannot be.
+        assert!(near(corrected(&tx, &rx, 100e-6, 1e-7), (10e-6, 1e-7)));
+        assert!(near(corrected(&tx, &rx, 99e-6, 1e-7), (0.0, 99e-6)));
+        // Only one side is known, or the sum is negative.
+        assert!(near(corrected(&time(0.0, 0.0), &rx, 200e-6, 1e-7), (0.0, 200e-6)));
+        assert!(near(
+            corrected(&tx, &time(1e-6, 1e-6), 200e-6, 1e-7),
+            (0.0, 200e-6)
+        ));
+        let odd = (time(0.0, 1e-6), time(10e-6, 11e-6));
+        assert!(near(corrected(&odd.0, &odd.1, 200e-6, 1e-7), (0.0, 200e-6)));
     }
 }

@@ -130,6 +130,12 @@ impl Manager {
         self.io.set_server(v6, socket);
     }
 
+    /// It is one of the sockets for NTP over PTP.
+    #[must_use]
+    pub fn is_ptp_socket(&self, socket: SocketId) -> bool {
+        self.io.is_ptp(socket)
+    }
+
     /// The server's socket of a family is needed for a peer, or for all requests.
     #[must_use]
     pub fn needs_server_socket(&self, v6: bool) -> bool {
@@ -179,7 +185,7 @@ impl Manager {
         rx: Stamp,
     ) -> Handled {
         // Nobody may ask on the sockets of our requests.
-        let unknown = if on.0 < FIRST_SOCKET {
+        let unknown = if on.0 < FIRST_SOCKET || self.io.is_ptp(on) {
             Handled::Unknown
         } else {
             Handled::Consumed
@@ -209,7 +215,7 @@ impl Manager {
             _ => return Handled::Consumed,
         }
         let expected = if association.is_peer() {
-            self.io.server(from.ip())
+            self.io.shared_for(from)
         } else {
             association.socket()
         };
@@ -241,6 +247,7 @@ impl Manager {
                     time,
                     error: error + tx.error,
                     origin: tx.origin,
+                    ..LocalTime::default()
                 },
             );
         }
@@ -352,13 +359,15 @@ fn local_time(rx: Stamp, cx: &Cx<'_>, discipline: &Discipline) -> LocalTime {
         return LocalTime {
             time,
             error,
-            origin: Origin::Daemon,
+            ..LocalTime::default()
         };
     }
     LocalTime {
         time,
         error: error + rx.error,
         origin: rx.origin,
+        duration: rx.duration,
+        correction: rx.correction,
     }
 }
 

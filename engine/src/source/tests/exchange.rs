@@ -165,11 +165,7 @@ fn a_packet_from_elsewhere_is_not_for_a_source() {
         mode: Mode::Server,
         ..Header::default()
     };
-    let rx = Stamp {
-        at: sim.node().world.kernel.now().raw,
-        error: 0.0,
-        origin: Origin::Daemon,
-    };
+    let rx = Stamp::new(sim.node().world.kernel.now().raw, Origin::Daemon);
     let mut take = |on, from: SocketAddr, header: &Header| {
         let bytes = header.write();
         sim.nodes[0].event(|m, cx, d| m.handle_datagram(cx, d, on, from, None, &bytes, rx))
@@ -325,6 +321,52 @@ fn symmetric_peers_come_together_as_in_10_23() {
 }
 
 #[test]
+fn peers_tell_their_root_and_their_monotonic_time() {
+    let mut sim = Sim::new(silent());
+    sim.nodes = vec![Node::new(1, Some(1)), Node::new(2, None)];
+    for (i, other) in [(0, 1), (1, 0)] {
+        let mut config = SourceConfig::new(SourceKind::Peer, &node_ip(other).to_string());
+        (config.minpoll, config.maxpoll, config.mono_root) = (0, 0, true);
+        sim.nodes[i].add(&config);
+        sim.nodes[i].discipline.mono.offset = 0.25;
+    }
+    sim.nodes[0].start();
+    sim.run(0.05);
+    sim.nodes[1].start();
+    sim.run(10.0);
+    for node in &sim.nodes {
+        let era = node.discipline.clock.era();
+        for (i, (_, _, bytes)) in node.sent.iter().enumerate() {
+            let packet = Packet::parse(bytes).unwrap();
+            let (h, field) = (packet.header, packet.mono_root.unwrap());
+            assert_eq!(field.epoch, node.discipline.mono.epoch);
+            assert_eq!(field.receive.is_zero(), h.receive.is_zero(), "packet {i}");
+            if !h.receive.is_zero() {
+                let ahead = era.cooked(field.receive) - era.cooked(h.receive);
+                assert!((ahead - 0.25).abs() < 1e-5, "{ahead}");
+            }
+            assert!((field.root_delay.seconds() - h.root_delay.seconds()).abs() < 2e-5);
+        }
+    }
+    let epochs = [0, 1].map(|i| sim.nodes[i].discipline.mono.epoch);
+    assert_ne!(epochs[0], epochs[1]);
+    let b = &sim.nodes[1];
+    assert!(
+        b.lines
+            .iter()
+            .filter(|(_, line)| tests(line) == "111 111 1111")
+            .count()
+            > 3
+    );
+    assert!(
+        b.sent
+            .iter()
+            .skip(2)
+            .all(|(_, _, bytes)| !Packet::parse(bytes).unwrap().header.receive.is_zero())
+    );
+}
+
+#[test]
 fn a_loop_is_noticed() {
     let mut sim = Sim::with_source(
         Box::new(|request| {
@@ -439,11 +481,7 @@ fn a_stamp_far_from_the_event_is_not_believed() {
     };
     let (on, from) = (node.open[0], SocketAddr::new(ip(1), 123));
     let at = node.world.kernel.now().raw.plus(-2.0);
-    let rx = Stamp {
-        at,
-        error: 0.0,
-        origin: Origin::Hardware,
-    };
+    let rx = Stamp::new(at, Origin::Hardware);
     let bytes = reply.write();
     node.event(|m, cx, d| m.handle_datagram(cx, d, on, from, None, &bytes, rx));
     assert_eq!(node.lines[0].1.rx_origin, 'D');

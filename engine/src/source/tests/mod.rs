@@ -271,11 +271,7 @@ impl Sim {
                     on == SERVER_SOCKET || node.open.contains(&on),
                     "sent to a closed socket"
                 );
-                let tx = Stamp {
-                    at: node.world.kernel.now().raw.plus(3e-6),
-                    error: 0.0,
-                    origin: Origin::Kernel,
-                };
+                let tx = Stamp::new(node.world.kernel.now().raw.plus(3e-6), Origin::Kernel);
                 assert!(node.manager.sent(&node.discipline, token.unwrap(), tx));
                 let count = node.sent.len();
                 node.sent.push((at, to, bytes.to_vec()));
@@ -330,11 +326,7 @@ impl Sim {
             let node = &mut self.nodes[index];
             if let Some(due) = due {
                 let d = self.deliveries.remove(due);
-                let rx = Stamp {
-                    at: node.world.kernel.now().raw,
-                    error: 0.0,
-                    origin: Origin::Kernel,
-                };
+                let rx = Stamp::new(node.world.kernel.now().raw, Origin::Kernel);
                 if node.open.contains(&d.on) || d.on == SERVER_SOCKET {
                     let to = Some(node_ip(index));
                     let handled =

@@ -9,6 +9,7 @@ mod encoding;
 mod field;
 mod header;
 mod packet;
+pub mod ptp;
 pub mod refid;
 #[cfg(test)]
 mod tests;

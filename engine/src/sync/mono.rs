@@ -1,7 +1,8 @@
-//! The time scale that no step disturbs: monotonic root field of replies (`spec/ntp.md` section 1.4).
+//! The time scale that no step disturbs: monotonic root field of replies and of packets to
+//! peers (`spec/ntp.md` section 1.4).
 
+use super::kernel::{Change, ChangeKind};
 use crate::random::Random;
-use crate::sync::kernel::{Change, ChangeKind};
 
 /// Monotonic time = cooked time + `offset`, comparable within one epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
