@@ -1,0 +1,75 @@
+//! What must end the daemon does so in its turn among the messages of the start, as with chrony.
+
+use std::process::Command;
+use std::time::Duration;
+
+use compat_tests::{Programs, TempDir, finish, reference, subject};
+
+/// Configurations, options of the command line, and the last message.
+const CASES: &[(&str, &[&str], &str)] = &[
+    (
+        "noclientlog\nratelimit\nntpsigndsocket /nonexistent",
+        &[],
+        "Fatal error : Rate limiting cannot be enabled with noclientlog",
+    ),
+    (
+        "noclientlog\ncmdratelimit",
+        &["-F", "3"],
+        "Fatal error : Rate limiting cannot be enabled with noclientlog",
+    ),
+    ("", &["-F", "3"], "Fatal error : Unsupported filter level"),
+    (
+        "",
+        &["-F", "-3", "-t", "1"],
+        "Fatal error : Unsupported filter level",
+    ),
+    ("", &[], "Fatal error : Nothing to do"),
+    (
+        "keyfile /dev/null\nmaxsamples 5",
+        &[],
+        "Fatal error : Nothing to do",
+    ),
+    (
+        "acquisitionport 0\nbindacqdevice nosuch0",
+        &[],
+        "Fatal error : Could not open NTP sockets",
+    ),
+    (
+        "acquisitionport 0\nbindacqdevice nosuch0\nptpport 10319",
+        &[],
+        "Fatal error : Could not open NTP sockets",
+    ),
+    // Sockets over PTP are not needed that much.
+    (
+        "ptpport 10319\nbinddevice nosuch0",
+        &["-t", "1"],
+        "chronyd exiting",
+    ),
+];
+
+/// Messages after the first one, without times; what chrony does not say is left out.
+fn messages(programs: &Programs, config: &str, options: &[&str]) -> Vec<String> {
+    let dir = TempDir::new();
+    let at = dir.display();
+    let text = format!("user root\npidfile {at}/pid\nbindcmdaddress /\ncmdport 0\nport 0\n{config}\n");
+    let conf = dir.write("chrony.conf", text);
+    let mut command = Command::new(&programs.chronyd);
+    command.args(["-d", "-x", "-f"]).arg(conf).args(options);
+    let done = finish(&mut command, Duration::from_secs(60));
+    let lines = done.stderr.lines().skip(1).map(|line| line[21..].to_owned());
+    lines.filter(|line| !line.starts_with("truechimer ")).collect()
+}
+
+#[test]
+fn fatal_errors_come_in_their_turn() {
+    let (ours, theirs) = (subject(), reference());
+    for (config, options, last) in CASES {
+        let said = messages(&ours, config, options);
+        assert_eq!(said, messages(&theirs, config, options), "{config} {options:?}");
+        assert_eq!(
+            said.last().map(String::as_str),
+            Some(*last),
+            "{config} {options:?}"
+        );
+    }
+}
