@@ -24,11 +24,7 @@ const CASES: &[(&str, &[&str], &str)] = &[
         "Fatal error : Unsupported filter level",
     ),
     ("", &[], "Fatal error : Nothing to do"),
-    (
-        "keyfile /dev/null\nmaxsamples 5",
-        &[],
-        "Fatal error : Nothing to do",
-    ),
+    ("maxsamples 5", &[], "Fatal error : Nothing to do"),
     (
         "acquisitionport 0\nbindacqdevice nosuch0",
         &[],

@@ -392,6 +392,19 @@ impl Engine {
         .min()
     }
 
+    /// Nothing will ever be done unless something comes from outside.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        let timers = [
+            self.discipline.reference.next_wakeup(),
+            self.manager.next_wakeup(),
+            self.serving.next_wakeup(),
+            self.start_wakeup(),
+            self.thermometer.as_ref().map(Thermometer::next_wakeup),
+        ];
+        self.discipline.clock.is_idle() && timers.iter().all(Option::is_none)
+    }
+
     /// Our own stratum is below 16, by a source or by `local` mode: exit status of `-t`.
     pub fn is_synchronised(&mut self, now: Now) -> bool {
         let (cooked, _) = self.discipline.clock.cook(now.raw);

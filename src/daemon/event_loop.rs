@@ -161,7 +161,7 @@ impl Daemon {
                 .engine
                 .next_wakeup()
                 .map_or(deadline, |next| next.min(deadline));
-            if wakeup == Mono(i64::MAX) && self.is_deaf() {
+            if deadline == Mono(i64::MAX) && self.engine.is_idle() && self.is_deaf() {
                 return Err(Fatal::new("Nothing to do"));
             }
             events.arm(wakeup)?;

@@ -98,7 +98,8 @@ pub(super) fn start(
     if nix::unistd::geteuid().is_root() {
         logs::warning("Running with root privileges");
     }
-    let filter = Filter::from_option(args.filter_level.unwrap_or(0));
+    let level = args.filter_level.unwrap_or(0);
+    let filter = Filter::from_option(level);
     // A program that sends mail needs files that nobody can list. Without mail only `-F 0` takes the limit off.
     let limited = args.filter_level != Some(0) && config.clock.mail_on_change.is_none();
     if let Ok(Some(Filter {

@@ -430,6 +430,15 @@ impl LocalClock {
         }
     }
 
+    /// No slew is to be ended. The bookkeeping of a clock that is not controlled does not count.
+    #[must_use]
+    pub const fn is_idle(&self) -> bool {
+        match &self.driver {
+            Driver::Slew(slew) => slew.timer().is_none(),
+            Driver::Null(_) => true,
+        }
+    }
+
     /// Ends a slew, or plans its rest.
     pub fn on_timeout(&mut self, cx: &mut Cx<'_>) {
         if self.next_wakeup().is_none_or(|at| at > cx.now.mono) {
