@@ -12,10 +12,16 @@ use truechimer_engine::event::Severity;
 pub const CHRONY_VERSION: &str = "4.9";
 /// What is built, in chrony's words and order.
 pub const FEATURES: &str = "+CMDMON -REFCLOCK -RTC +PRIVDROP +SCFILTER +SIGND -NTS +SECHASH +IPV6 -DEBUG";
-/// Configuration file, if none is named.
-pub const DEFAULT_CONFIG: &str = "/etc/chrony/chrony.conf";
-/// User, if none is named.
-pub const DEFAULT_USER: &str = "_chrony";
+/// Configuration file, if none is named: Debian's, unless a packager sets the variable at build time.
+pub const DEFAULT_CONFIG: &str = match option_env!("TRUECHIMER_CONFIG") {
+    Some(path) => path,
+    None => "/etc/chrony/chrony.conf",
+};
+/// User, if none is named: Debian's, unless a packager sets the variable at build time.
+pub const DEFAULT_USER: &str = match option_env!("TRUECHIMER_USER") {
+    Some(user) => user,
+    None => "_chrony",
+};
 
 /// Options that take a value.
 const WITH_VALUE: &str = "fFlLNPtu";

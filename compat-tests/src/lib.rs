@@ -13,6 +13,7 @@ pub mod kernel;
 pub mod netns;
 pub mod process;
 pub mod programs;
+pub mod root;
 pub mod third_party;
 pub mod wait;
 

@@ -194,6 +194,19 @@ fn every_command_has_an_entry() {
 }
 
 #[test]
+fn the_shell_completes_every_command() {
+    let text = fs::read_to_string(workspace().join("packaging/completion/chronyc")).unwrap();
+    let (_, list) = text.split_once("local commands=\"").expect("the list");
+    let completed: BTreeSet<&str> = list.split('"').next().unwrap().split_ascii_whitespace().collect();
+    let commands = constant("chronyc/src/complete.rs", "COMMANDS");
+    let commands: BTreeSet<&str> = commands.split_ascii_whitespace().collect();
+    assert_eq!(
+        completed, commands,
+        "left: packaging/completion/chronyc, right: chronyc itself"
+    );
+}
+
+#[test]
 fn mandoc_finds_no_fault() {
     let dir = workspace().join("packaging/man");
     let mut command = Command::new("mandoc");

@@ -237,7 +237,7 @@ fn the_line_of_chrony_wait_service() {
     let line = debian_wait_line();
     let (program, arguments) = line.split_first().expect("a program");
     assert_eq!(program, "/usr/bin/chronyc");
-    let ours = fs::read_to_string(workspace().join("packaging/chrony-wait.service")).unwrap();
+    let ours = fs::read_to_string(workspace().join("packaging/systemd/chrony-wait.service")).unwrap();
     assert!(
         ours.contains(&format!("ExecStart={}\n", line.join(" "))),
         "{ours}"
