@@ -1,55 +1,139 @@
 //! A daemon that is killed at any moment leaves nothing behind that keeps the next one from starting, and no half-written
-//! file. The variable `SOAK` multiplies the number of kills.
+//! file. In `make soak` a thousand times.
 
+use std::collections::hash_map::RandomState;
 use std::fs;
-use std::process::Command;
+use std::hash::{BuildHasher, Hasher};
 use std::time::Duration;
 
-use compat_tests::{LIMIT, Process, TempDir, soak, subject, until, within};
+use compat_tests::{
+    Chronyd, LIMIT, Namespace, Process, TempDir, filter_options, ours, soak, subject, until, within,
+};
 use nix::sys::signal::Signal;
+
+/// Random numbers, a different series in each run.
+struct Random(u64);
+
+impl Random {
+    fn new() -> Self {
+        Self(RandomState::new().build_hasher().finish())
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        // Xorshift is random enough for moments.
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+
+    /// Short ones are as likely as long ones: the start is as worth hitting as the life.
+    fn pause(&mut self) -> Duration {
+        let longest = 1 << self.below(20);
+        Duration::from_micros(self.below(longest + 1))
+    }
+}
+
+/// The two numbers of a drift file that must be whole.
+fn drift(text: &str) -> [f64; 2] {
+    let numbers: Vec<f64> = text.split_whitespace().map(|n| n.parse().unwrap()).collect();
+    assert!(text.ends_with('\n') && text.len() == 42, "{text:?}");
+    [numbers[0], numbers[1]]
+}
 
 #[test]
 fn killed_at_any_moment() {
+    let namespace = Namespace::new();
+    let _server = Chronyd::new(&ours())
+        .config("local stratum 1\nallow 127.0.0.0/8")
+        .within(&namespace)
+        .start();
     let dir = TempDir::new();
     dir.subdir("run", 0o700);
+    dir.subdir("state", 0o700);
+    let precious = dir.write("precious", "text");
     let at = dir.display();
+    // It measures and writes as often as it can.
     let conf = dir.write(
         "chrony.conf",
         format!(
-            "user root\nport 0\ncmdport 0\nlocal\npidfile {at}/pid\nbindcmdaddress {at}/run/chronyd.sock\n\
-             driftfile {at}/drift\ndumpdir {at}\nlogdir {at}/logs\nlog tracking\n"
+            "server 127.0.0.1 iburst minpoll -6 maxpoll -6 maxsamples 8\nuser root\nport 0\ncmdport 0\n\
+             pidfile {at}/run/pid\nbindcmdaddress {at}/run/chronyd.sock\ndriftfile {at}/state/drift interval 0\n\
+             dumpdir {at}/state\nlogdir {at}/state\nlog tracking measurements statistics selection\n"
         ),
     );
-    dir.write("drift", "            1.500000             0.250000\n");
+    let path = dir.join("state/drift");
+    fs::write(&path, "            1.500000             0.250000\n").unwrap();
     let programs = subject();
-    let mut pause = Duration::from_millis(1);
-    for round in 0..15 * soak() {
-        let mut command = Command::new(&programs.chronyd);
-        let mut daemon = Process::start(command.args(["-x", "-d", "-f"]).arg(&conf), &dir.join("log"));
-        std::thread::sleep(pause);
-        // Every third time in order, so that the drift file is written while the next kill may come.
-        let signal = if round % 3 == 2 {
-            Signal::SIGTERM
-        } else {
-            Signal::SIGKILL
-        };
+    let start = |options: &[&str]| {
+        let mut command = namespace.command(&programs.chronyd);
+        command
+            .args(filter_options())
+            .args(["-x", "-r", "-d", "-f"])
+            .arg(&conf);
+        Process::start(command.args(options), &dir.join("log"))
+    };
+    let mut random = Random::new();
+    let (mut written, mut before) = (0, fs::read_to_string(&path).unwrap());
+    for _ in 0..30.max(10 * soak()) {
+        let mut daemon = start(&[]);
+        std::thread::sleep(random.pause());
         assert!(daemon.ended().is_none(), "{}", daemon.log());
-        daemon.signal(signal);
+        if random.below(3) == 0 {
+            // In the middle of the end, in which most is written.
+            daemon.signal(Signal::SIGTERM);
+            std::thread::sleep(Duration::from_micros(random.below(5000)));
+        }
+        if daemon.ended().is_none() {
+            daemon.signal(Signal::SIGKILL);
+        }
         assert!(within(LIMIT, || daemon.ended().is_some()));
-        let drift = fs::read_to_string(dir.join("drift")).unwrap();
-        let numbers: Vec<f64> = drift.split_whitespace().map(|n| n.parse().unwrap()).collect();
-        assert_eq!((numbers.len(), numbers[0], drift.len()), (2, 1.5, 42), "{drift}");
-        // 1 ms to 200 ms.
-        pause = Duration::from_micros((u64::try_from(pause.as_micros()).unwrap() * 7 / 4) % 200_000 + 1_000);
+        let now = fs::read_to_string(&path).unwrap();
+        let [_, skew] = drift(&now);
+        assert!(skew > 0.0, "{now}");
+        // What the next one starts with.
+        let log = daemon.log();
+        let [frequency, skew] = drift(&before);
+        let read = format!("Frequency {frequency:.3} +/- {skew:.3} ppm read from ");
+        assert!(
+            log.contains(&read) || !log.contains("Frequency"),
+            "{read}:\n{log}"
+        );
+        assert!(
+            !log.contains("Could not read valid frequency") && !log.contains("Fatal"),
+            "{log}"
+        );
+        written += u32::from(now != before);
+        before = now;
     }
+    assert!(written > 0, "nothing was written in all that time");
 
-    let mut command = Command::new(&programs.chronyd);
-    let mut daemon = Process::start(command.args(["-x", "-d", "-f"]).arg(&conf), &dir.join("log"));
-    daemon.wait_log("Frequency 1.500 +/- 0.250 ppm read from", LIMIT);
+    let mut daemon = start(&[]);
+    daemon.wait_log("Frequency ", LIMIT);
     until(LIMIT, "the command socket", || {
         dir.join("run/chronyd.sock").exists().then_some(())
     });
+    daemon.wait_log("Selected source", LIMIT);
     assert_eq!(daemon.stop().code(), Some(0), "{}", daemon.log());
-    let left: Vec<_> = fs::read_dir(dir.join("run")).unwrap().collect();
-    assert!(left.is_empty() && !dir.join("pid").exists(), "{left:?}");
+    let names = |name: &str| {
+        let entries = fs::read_dir(dir.join(name)).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert!(names("run").is_empty(), "{:?}", names("run"));
+    assert_eq!(
+        names("state"),
+        [
+            "127.0.0.1.dat",
+            "drift",
+            "measurements.log",
+            "selection.log",
+            "statistics.log",
+            "tracking.log"
+        ]
+    );
+    assert_eq!(fs::read_to_string(precious).unwrap(), "text");
 }

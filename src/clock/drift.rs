@@ -2,18 +2,14 @@
 
 use crate::files;
 use crate::logs;
-use std::io;
 use truechimer_engine::text::Fixed;
 
 /// Contents of the drift file; `None` if it can't be opened, which is not worth a message. What opens but can't be
 /// read (a directory) is like an empty file. Two numbers need no more than the first 4096 bytes.
 #[must_use]
 pub fn read_drift(path: &str) -> Option<String> {
-    match files::read_start(path, 4096) {
-        Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
-        Err(error) if error.kind() == io::ErrorKind::IsADirectory => Some(String::new()),
-        Err(_) => None,
-    }
+    let bytes = files::read_start(path, 4096).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// Replaces the drift file. Errors are logged.

@@ -60,6 +60,8 @@ pub(super) fn save(directory: &str, name: &str, text: Option<&str>) {
     match files::create(&path, 0o644) {
         Ok(mut file) => {
             if let Err(error) = file.write_all(text.as_bytes()) {
+                // Better none than half of one.
+                remove(&path);
                 logs::error(format_args!(
                     "Could not write {path} : {}",
                     crate::sys::error::reason(&error)

@@ -301,7 +301,7 @@ impl Daemon {
     }
 
     /// Does all that the engine wants done.
-    fn work_off(&mut self) -> Result<(), Fatal> {
+    pub(super) fn work_off(&mut self) -> Result<(), Fatal> {
         loop {
             for event in self.clock.take_events() {
                 logs::event(&Event::Clock(event));

@@ -16,7 +16,9 @@ const MAX_SIZE: u64 = 16 << 20;
 /// Loads the key file; `None`, with a warning, if it can't be read. Rights that others should not have are
 /// warned of.
 pub(super) fn load(path: &str) -> Option<Keys> {
-    if let Ok(found) = fs::metadata(path) {
+    if let Ok(found) = fs::metadata(path)
+        && !found.is_dir()
+    {
         let mode = found.permissions().mode();
         if mode & 0o004 != 0 {
             say(KeyEvent::WorldReadable {

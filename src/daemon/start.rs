@@ -145,7 +145,7 @@ pub(super) fn start(
         if parent.ready().is_err() {
             daemon.ending = Some(Ending::Wanted);
         }
-        add_sources(args, &mut daemon);
+        add_sources(args, &mut daemon)?;
         daemon
             .run(&mut events, deadline.unwrap_or(Mono(i64::MAX)))
             .await?;
@@ -287,16 +287,18 @@ fn limit_files(args: &Args, settings: &Settings) {
 }
 
 /// Sources of the configuration and of `sourcedir` files, with what is known about them from dump files.
-fn add_sources(args: &Args, daemon: &mut Daemon) {
+fn add_sources(args: &Args, daemon: &mut Daemon) -> Result<(), Fatal> {
     let dump_dir = daemon.config.files.dump_dir.clone();
-    if let Some(directory) = &dump_dir {
-        if args.reload_dumps {
-            daemon.engine.set_dumps(dumps::read(directory));
-        }
-        dumps::remove_all(directory);
+    if let Some(directory) = dump_dir.as_deref().filter(|_| args.reload_dumps) {
+        daemon.engine.set_dumps(dumps::read(directory));
     }
     let mut files = ConfigFiles { family: args.family };
     let sources = source_files(&mut files, &daemon.config.source_dirs);
     let now = daemon.now();
     daemon.engine.start(now, daemon.clock.as_clock(), sources);
+    daemon.work_off()?;
+    if let Some(directory) = &dump_dir {
+        dumps::remove_all(directory);
+    }
+    Ok(())
 }

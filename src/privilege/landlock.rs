@@ -11,9 +11,11 @@ use std::path::PathBuf;
 const KNOWN: ABI = ABI::V5;
 
 const READ: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
-/// Making, replacing and removing files and sockets; no directories, devices or links.
-const WRITE: BitFlags<AccessFs> =
-    make_bitflags!(AccessFs::{ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeSock | RemoveFile});
+/// Making, replacing and removing files and sockets; no directories, devices or links. (A file can't replace a
+/// directory in any case, but only with the right to remove it the kernel says why.)
+const WRITE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
+    ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeSock | RemoveFile | RemoveDir
+});
 const DEVICE: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | WriteFile | IoctlDev});
 
 /// The kernel has Landlock, but does not take our rules.
