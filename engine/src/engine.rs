@@ -316,8 +316,8 @@ impl Engine {
                     self.commands.handle(cx, target, &from, bytes)
                 });
                 if let Some(bytes) = reply {
-                    // What a command caused comes after its reply: `shutdown` is answered, too.
-                    self.outputs.push_front(Output::Reply { to: from, bytes });
+                    // When the client hears of it, it is done: logs are closed, sources reloaded.
+                    self.outputs.push_back(Output::Reply { to: from, bytes });
                 }
                 if access_changed {
                     self.serving.try_again();
