@@ -10,6 +10,7 @@ mod random;
 mod world;
 
 pub mod measure;
+pub mod reference;
 pub mod scenario;
 
 pub use clock::SimClock;
