@@ -22,7 +22,7 @@ pub use dir::TempDir;
 pub use netns::{Namespace, Pair};
 pub use process::{Finished, Process, finish};
 pub use programs::{Programs, old, ours, reference, subject};
-pub use wait::{LIMIT, until, within};
+pub use wait::{LIMIT, uninterrupted, until, within};
 
 /// The option `-F` for our daemon, if the variable `FILTER` names a level: every test can run under a system call
 /// filter.

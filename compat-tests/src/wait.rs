@@ -1,5 +1,6 @@
 //! Bounded waiting.
 
+use std::io;
 use std::time::{Duration, Instant};
 
 /// Longer than anything takes that is to happen at once, also on a machine that is slow and busy. What is waited for
@@ -53,5 +54,18 @@ pub fn within(limit: Duration, mut poll: impl FnMut() -> bool) -> bool {
             return false;
         }
         steps.sleep();
+    }
+}
+
+/// Makes a call again that something interrupted, as may happen to a socket with a time-out without any signal of ours.
+///
+/// # Errors
+/// As the call, but never `Interrupted`.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }

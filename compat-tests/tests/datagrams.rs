@@ -1,15 +1,18 @@
 //! Truncated, oversized and random datagrams on the NTP port and the command sockets.
 
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::Write;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use compat_tests::{Chronyd, Instance, LIMIT, Namespace, soak, subject, until};
+use compat_tests::{Chronyd, Instance, LIMIT, Namespace, TempDir, ours, soak, subject, uninterrupted, until};
+use truechimer_engine::wire::command::{Code, reply_length};
 
 /// Long enough for a reply on loopback, short enough to wait for nothing many times.
 const REPLY: Duration = Duration::from_millis(100);
-/// After that time a good request is sent again.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// Length of an NTP header.
 const HEADER: usize = 48;
 
@@ -75,14 +78,14 @@ fn exchange(socket: &UdpSocket, packet: &[u8], limit: Duration) -> Option<Vec<u8
     socket.set_read_timeout(Some(limit)).unwrap();
     socket.send(packet).unwrap();
     let mut reply = [0; 2048];
-    let length = socket.recv(&mut reply).ok()?;
+    let length = uninterrupted(|| socket.recv(&mut reply)).ok()?;
     Some(reply[..length].to_vec())
 }
 
 /// Sends a good request and waits for its reply, whatever else arrives before. So everything sent earlier was handled.
 /// Replies to what was sent before may have filled the queue, so that the good one is lost; then it is sent again.
 fn alive(socket: &UdpSocket, good: &[u8], is_reply: impl Fn(&[u8]) -> bool) {
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.set_read_timeout(Some(REPLY)).unwrap();
     let mut reply = [0; 2048];
     until(LIMIT, "a reply to a good request", || {
         socket.send(good).unwrap();
@@ -287,25 +290,141 @@ fn commands_over_udp_that_are_dropped_or_refused() {
     unharmed(daemon);
 }
 
-/// A datagram for the command sockets: noise, or a known command with random contents.
-///
-/// Shutdown (62), commands that write files or step the clock are for the other tests.
-fn random_command(random: &mut Random, round: u32) -> Vec<u8> {
-    let length = random.below(900);
-    if round.is_multiple_of(3) {
-        let mut noise = random.bytes(length);
-        // Never a valid header by chance.
-        if let Some(first) = noise.first_mut() {
-            *first |= 0x80;
+/// Datagrams for the command sockets, and how long each was: noise, a known command with random contents, or one with
+/// the right length and little in it, of which some octets were changed.
+struct Commands {
+    random: Random,
+    sent: HashMap<u32, usize>,
+}
+
+impl Commands {
+    fn new(seed: u64) -> Self {
+        Self {
+            random: Random(seed),
+            sent: HashMap::new(),
         }
-        return noise;
     }
-    let mut packet = random.bytes(length.max(20));
-    let code = u16::try_from(random.below(80)).unwrap();
-    let code = if code == 62 { 63 } else { code };
-    packet[..4].copy_from_slice(&[6, 1, 0, 0]);
-    packet[4..6].copy_from_slice(&code.to_be_bytes());
-    packet
+
+    /// Shutdown (62) is for the other tests; what changes the access lists (17 to 24) makes them grow, as it should.
+    fn next(&mut self, round: u32) -> Vec<u8> {
+        let random = &mut self.random;
+        let length = random.below(900);
+        if round.is_multiple_of(3) {
+            let mut noise = random.bytes(length);
+            // Never a valid header by chance.
+            if let Some(first) = noise.first_mut() {
+                *first |= 0x80;
+            }
+            return noise;
+        }
+        let code = u16::try_from(random.below(80)).unwrap();
+        let code = if code == 62 || (17..=24).contains(&code) {
+            63
+        } else {
+            code
+        };
+        let mut packet = if round % 3 == 1 {
+            random.bytes(length.max(20))
+        } else {
+            let length = Code::from_number(code).map_or(28, Code::request_length);
+            let mut packet = vec![0; length];
+            for _ in 0..random.below(6) {
+                let at = random.below(length);
+                packet[at] = random.next().to_le_bytes()[0];
+            }
+            packet
+        };
+        packet[..4].copy_from_slice(&[6, 1, 0, 0]);
+        packet[4..6].copy_from_slice(&code.to_be_bytes());
+        packet[8..12].copy_from_slice(&round.to_be_bytes());
+        self.sent.insert(round, packet.len());
+        packet
+    }
+
+    /// No reply is longer than its request.
+    fn check(&self, reply: &[u8]) {
+        assert!(reply.len() >= 28, "{reply:?}");
+        let sequence = u32::from_be_bytes([reply[16], reply[17], reply[18], reply[19]]);
+        let longest = self.sent.get(&sequence).copied().unwrap_or(GOOD_LENGTH);
+        assert!(
+            reply.len() <= longest,
+            "{} to {longest} octets: {reply:?}",
+            reply.len()
+        );
+    }
+}
+
+/// Memory of a process in kB.
+fn memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = line.unwrap_or_else(|| panic!("no VmRSS in {status}"));
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+/// Watches the memory of a process, which must not grow after the first fifth of a test.
+struct Memory {
+    pid: u32,
+    early: Option<u64>,
+}
+
+/// What an allocator may keep, kB.
+const SLACK: u64 = 2048;
+
+impl Memory {
+    fn look(&mut self, done: u32, of: u32) {
+        if self.early.is_none() && done >= of / 5 {
+            self.early = Some(memory(self.pid));
+        }
+    }
+
+    fn check(&self) {
+        let (early, now) = (self.early.expect("a long test"), memory(self.pid));
+        assert!(now <= early + SLACK, "{early} kB, then {now} kB");
+    }
+}
+
+/// Length of the request that must be answered in between.
+const GOOD_LENGTH: usize = 104;
+const FIRST_GOOD: u32 = 0xaaaa_0000;
+
+fn random_commands(
+    daemon: Instance,
+    seed: u64,
+    send: impl Fn(&[u8]),
+    receive: impl Fn(&mut [u8]) -> std::io::Result<usize>,
+) {
+    let rounds = 10_000 * soak();
+    let mut commands = Commands::new(seed);
+    let mut memory = Memory {
+        pid: daemon.pid(),
+        early: None,
+    };
+    for round in 0..rounds {
+        send(&commands.next(round));
+        if !round.is_multiple_of(20) {
+            continue;
+        }
+        memory.look(round, rounds);
+        // N_SOURCES is answered whatever the commands before have done.
+        let sequence = FIRST_GOOD + round / 20;
+        let good = command(14, sequence, GOOD_LENGTH);
+        let mut reply = [0; 2048];
+        until(LIMIT, "a reply to a good command", || {
+            send(&good);
+            while let Ok(length) = receive(&mut reply) {
+                commands.check(&reply[..length]);
+                if reply[16..20] == sequence.to_be_bytes() {
+                    assert_eq!((length, &reply[8..10]), (32, &[0, 0][..]));
+                    return Some(());
+                }
+            }
+            None
+        });
+        commands.sent.clear();
+    }
+    memory.check();
+    unharmed(daemon);
 }
 
 #[test]
@@ -313,14 +432,9 @@ fn random_commands_over_udp() {
     let namespace = Namespace::new();
     let daemon = daemon(&namespace);
     let socket = udp(&namespace, 323);
-    let mut random = Random(0x5eed_0323);
-    for round in 0..10_000 * soak() {
-        socket.send(&random_command(&mut random, round)).unwrap();
-        if round % 20 == 0 {
-            command_alive(&socket, round);
-        }
-    }
-    unharmed(daemon);
+    socket.set_read_timeout(Some(REPLY)).unwrap();
+    let send = |packet: &[u8]| assert_eq!(socket.send(packet).unwrap(), packet.len());
+    random_commands(daemon, 0x5eed_0323, send, |buffer| socket.recv(buffer));
 }
 
 #[test]
@@ -328,27 +442,133 @@ fn random_commands_over_the_unix_socket() {
     let namespace = Namespace::new();
     let daemon = daemon(&namespace);
     let own = daemon.dir.join("run/test.sock");
-    let socket = UnixDatagram::bind(&own).unwrap();
+    let socket = UnixDatagram::bind(own).unwrap();
     socket.connect(&daemon.socket).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let mut random = Random(0x5eed_0888);
-    for round in 0..10_000 * soak() {
-        socket.send(&random_command(&mut random, round)).unwrap();
-        if round % 20 == 0 {
-            // N_SOURCES is answered whatever the commands before have done.
-            let sequence = 0xaaaa_0000 | round;
-            let mut reply = [0; 1024];
-            until(LIMIT, "a reply to a good command", || {
-                socket.send(&command(14, sequence, 32)).unwrap();
-                while let Ok(length) = socket.recv(&mut reply) {
-                    if length == 32 && reply[16..20] == sequence.to_be_bytes() {
-                        return Some(());
+    socket.set_read_timeout(Some(REPLY)).unwrap();
+    let send = |packet: &[u8]| assert_eq!(socket.send(packet).unwrap(), packet.len());
+    random_commands(daemon, 0x5eed_0888, send, |buffer| socket.recv(buffer));
+}
+
+/// A reply of the kind that belongs to the request with random contents, or one with something wrong.
+fn random_reply(random: &mut Random, request: &[u8], round: u64) -> Vec<u8> {
+    let code = u16::from_be_bytes([request[4], request[5]]);
+    let kind = Code::from_number(code).map_or(1, |code| code.reply().number());
+    let length = reply_length(kind);
+    let mut reply = random.bytes(length);
+    reply[..28].fill(0);
+    (reply[0], reply[1]) = (6, 2);
+    reply[4..6].copy_from_slice(&code.to_be_bytes());
+    reply[6..8].copy_from_slice(&kind.to_be_bytes());
+    reply[16..20].copy_from_slice(&request[8..12]);
+    if code == 14 {
+        // As many sources as are asked for one by one.
+        reply[28..32].copy_from_slice(&[0, 0, 0, 3]);
+    }
+    match round % 8 {
+        // The one that is taken comes last.
+        0 => {}
+        1 => {
+            let length = random.below(600);
+            return random.bytes(length);
+        }
+        2 => reply.truncate(random.below(28)),
+        3 => reply[1] = 1,
+        4 => reply[0] = random.next().to_le_bytes()[0] | 0x80,
+        5 => reply[16] ^= 1,
+        6 => reply[5] ^= 0x55,
+        _ => reply[4] |= 0x80,
+    }
+    reply
+}
+
+/// A process that ends with the test, however that ends.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn random_replies_to_the_client() {
+    const COMMANDS: &[&str] = &[
+        "tracking",
+        "sources -a",
+        "sourcestats -a",
+        "selectdata -a",
+        "authdata -a",
+        "ntpdata",
+        "activity",
+        "clients",
+        "serverstats",
+        "rtcdata",
+        "smoothing",
+        "manual list",
+        "sourcename 192.0.2.1",
+        "waitsync 1",
+        "settime 1:00",
+        "makestep",
+        "health --min-sources 2",
+    ];
+    /// Replies before the one that is taken.
+    const NOISE: u64 = 20;
+    // In all, of four styles.
+    let replies = 100_000 / 4 * soak().div_ceil(10);
+    for style in ["-n", "-cn", "-jn", "-wN"] {
+        let dir = TempDir::new();
+        let path = dir.join("server");
+        let server = UnixDatagram::bind(&path).unwrap();
+        server.set_read_timeout(Some(REPLY)).unwrap();
+        let log = dir.join("log");
+        let file = File::create(&log).unwrap();
+        let client = std::process::Command::new(ours().chronyc)
+            .args(["-u", "root", style, "-h"])
+            .arg(&path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(file)
+            .spawn()
+            .unwrap();
+        let mut client = Killed(client);
+        let mut input = client.0.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            // Commands as fast as they are read, until nobody does.
+            scope.spawn(move || {
+                for command in COMMANDS.iter().cycle() {
+                    if writeln!(input, "{command}").is_err() {
+                        break;
                     }
                 }
-                None
             });
-        }
+            let mut client = client;
+            let mut memory = Memory {
+                pid: client.0.id(),
+                early: None,
+            };
+            let mut random = Random(0x5eed_c11e);
+            let mut request = [0; 2048];
+            let mut sent = 0;
+            until(LIMIT * 10, "all replies", || {
+                while sent < replies {
+                    let (length, from) = server.recv_from(&mut request).ok()?;
+                    let from = from.as_pathname().expect("clients have names").to_owned();
+                    for round in (0..NOISE).rev() {
+                        let reply = random_reply(&mut random, &request[..length], round);
+                        // A client that gave up and asks again has another name.
+                        let _ = server.send_to(&reply, &from);
+                        sent += 1;
+                    }
+                    memory.look(sent, replies);
+                }
+                Some(())
+            });
+            let ended = client.0.try_wait().unwrap();
+            assert!(ended.is_none(), "{}", fs::read_to_string(&log).unwrap());
+            memory.check();
+        });
+        let errors = fs::read_to_string(&log).unwrap();
+        assert!(!errors.contains("panic"), "{errors}");
     }
-    drop(socket);
-    unharmed(daemon);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use compat_tests::{
     Chronyd, Instance, LIMIT, Namespace, Process, TempDir, filter_options, finish, ours, subject,
+    uninterrupted,
 };
 use nix::sys::signal::Signal;
 
@@ -203,7 +204,7 @@ fn a_supervisor_is_told() {
     let mut daemon = Process::start(command.env("NOTIFY_SOCKET", &path), &dir.join("log"));
     let told = || {
         let mut buffer = [0; 100];
-        let n = socket.recv(&mut buffer).unwrap();
+        let n = uninterrupted(|| socket.recv(&mut buffer)).unwrap();
         String::from_utf8_lossy(&buffer[..n]).into_owned()
     };
     assert_eq!(told(), "READY=1");

@@ -1,6 +1,6 @@
 //! A small daemon that answers what it is told to.
 
-use compat_tests::TempDir;
+use compat_tests::{TempDir, uninterrupted};
 use std::collections::HashMap;
 use std::net::UdpSocket;
 use std::os::unix::net::UnixDatagram;
@@ -78,7 +78,7 @@ impl Responder {
             let reply = known.entry(key).or_insert_with(|| {
                 upstream.send(request).expect("a daemon that runs");
                 let mut buffer = [0; BUFFER];
-                let n = upstream.recv(&mut buffer).expect("a reply of the daemon");
+                let n = uninterrupted(|| upstream.recv(&mut buffer)).expect("a reply of the daemon");
                 buffer[..n].to_vec()
             });
             let mut reply = reply.clone();
