@@ -28,7 +28,11 @@ pub use wait::{LIMIT, uninterrupted, until, within};
 /// filter.
 #[must_use]
 pub fn filter_options() -> Vec<String> {
-    std::env::var("FILTER").map_or_else(|_| Vec::new(), |level| vec!["-F".to_owned(), level])
+    let level = std::env::var("FILTER").unwrap_or_default();
+    if level.is_empty() {
+        return Vec::new();
+    }
+    vec!["-F".to_owned(), level]
 }
 
 /// By how much a test that can be made longer is to be longer: the variable `SOAK`, 1 without it.

@@ -29,6 +29,8 @@ pub struct LogFiles {
     selection: Log,
     tracking: Log,
     tempcomp: Log,
+    refclocks: Log,
+    rtc: Log,
 }
 
 impl LogFiles {
@@ -55,6 +57,8 @@ impl LogFiles {
             selection: log("selection", record::SELECTION, logs.selection),
             tracking: log("tracking", record::TRACKING, logs.tracking),
             tempcomp: log("tempcomp", record::TEMPCOMP, logs.tempcomp),
+            refclocks: log("refclocks", record::REFCLOCKS, logs.refclocks),
+            rtc: log("rtc", record::RTC, logs.rtc),
         }
     }
 
@@ -67,6 +71,8 @@ impl LogFiles {
             Record::Selection(_) => &mut self.selection,
             Record::Tracking(_) => &mut self.tracking,
             Record::TempComp(_) => &mut self.tempcomp,
+            Record::Refclock(_) => &mut self.refclocks,
+            Record::Rtc(_) => &mut self.rtc,
         };
         log.write(self.directory.as_deref(), self.banner, record);
     }
@@ -79,6 +85,8 @@ impl LogFiles {
             &mut self.selection,
             &mut self.tracking,
             &mut self.tempcomp,
+            &mut self.refclocks,
+            &mut self.rtc,
         ] {
             log.file = None;
             log.lines = 0;

@@ -3,7 +3,7 @@
 use super::utc;
 use std::net::IpAddr;
 use truechimer_engine::event::record::{
-    Measurement, Record, Selection, Statistics, Subject, TempComp, Tracking,
+    Measurement, Record, Refclock, Rtc, Selection, Statistics, Subject, TempComp, Tracking,
 };
 use truechimer_engine::text::{Exp, Fixed};
 use truechimer_engine::time::Cooked;
@@ -24,6 +24,14 @@ pub(super) const TRACKING: &str = "   Date (UTC) Time     IP Address   St   Freq
 /// Header line of `tempcomp.log`.
 pub(super) const TEMPCOMP: &str = "   Date (UTC) Time        Temp.       Comp.";
 
+/// Header line of `refclocks.log`.
+pub(super) const REFCLOCKS: &str =
+    "   Date (UTC) Time         Refid  DP L P  Raw offset   Cooked offset      Disp.";
+
+/// Header line of `rtc.log`.
+pub(super) const RTC: &str =
+    "   Date (UTC) Time   RTC fast (s) Val   Est fast (s)   Slope (ppm)  Ns  Nr Meas";
+
 /// The line of a record, without the newline.
 pub(super) fn line(record: &Record) -> String {
     match record {
@@ -32,6 +40,8 @@ pub(super) fn line(record: &Record) -> String {
         Record::Selection(record) => selection(record),
         Record::Tracking(record) => tracking(record),
         Record::TempComp(record) => tempcomp(record),
+        Record::Refclock(record) => refclock(record),
+        Record::Rtc(record) => rtc(record),
     }
 }
 
@@ -112,6 +122,40 @@ fn statistics(record: &Statistics) -> String {
     )
 }
 
+fn refclock(record: &Refclock) -> String {
+    let start = format!(
+        "{}.{:06} {:<5}",
+        date(record.time),
+        record.time.nsec() / 1000,
+        subject(Subject::RefId(record.refid))
+    );
+    let leap = leap(record.leap);
+    let (offset, dispersion) = (Exp(record.offset.0, 6), Exp(record.dispersion, 3));
+    match record.raw {
+        Some(raw) => format!(
+            "{start} {:>3} {leap} {} {:>13} {offset:>13} {dispersion:>10}",
+            raw.sequence,
+            u8::from(raw.pps),
+            Exp(raw.offset.0, 6)
+        ),
+        None => format!("{start}   - {leap} -       -       {offset:>13} {dispersion:>10}"),
+    }
+}
+
+fn rtc(record: &Rtc) -> String {
+    format!(
+        "{} {:>14} {}  {:>14}  {:>12}  {:>2}  {:>2} {:>4}",
+        date(record.time),
+        Fixed(record.fast.0, 6),
+        u8::from(record.valid),
+        Fixed(record.estimate.0, 6),
+        Fixed(record.slope.0, 3),
+        record.samples,
+        record.runs,
+        record.period,
+    )
+}
+
 fn tempcomp(record: &TempComp) -> String {
     format!(
         "{} {:>11} {:>11}",
@@ -162,6 +206,7 @@ fn tracking(record: &Tracking) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use truechimer_engine::event::record::RawRefclock;
     use truechimer_engine::time::{FastBy, Ppm, SlowBy};
 
     // 2026-11-20 15:24:02
@@ -266,6 +311,58 @@ mod tests {
             line(&Record::Tracking(Box::new(record))),
             "2026-11-20 15:24:02 0.0.0.0          0      0.000 1000000.000  0.000e+00 ?  0  0.000e+00 \
              -0.000e+00  1.000e+00  1.000e+00  1.500e+00"
+        );
+    }
+
+    #[test]
+    fn refclocks_as_captured() {
+        let raw = RawRefclock {
+            sequence: 0,
+            pps: false,
+            offset: SlowBy(1.2e-5),
+        };
+        let record = Refclock {
+            // Microseconds are cut off.
+            time: Cooked::new(TIME + 5, 1_619_999),
+            refid: u32::from_be_bytes(*b"GPS\0"),
+            leap: 0,
+            raw: Some(raw),
+            offset: SlowBy(1.393_056e-5),
+            dispersion: 2e-9,
+        };
+        assert_eq!(
+            line(&Record::Refclock(Box::new(record.clone()))),
+            "2026-11-20 15:24:07.001619 GPS     0 N 0  1.200000e-05  1.393056e-05  2.000e-09"
+        );
+        let filtered = Refclock {
+            time: Cooked::new(TIME + 6, 4_213_000),
+            raw: None,
+            offset: SlowBy(1.317_788e-5),
+            dispersion: 1.964e-7,
+            ..record
+        };
+        assert_eq!(
+            line(&Record::Refclock(Box::new(filtered))),
+            "2026-11-20 15:24:08.004213 GPS     - N -       -        1.317788e-05  1.964e-07"
+        );
+        assert_eq!(REFCLOCKS.len(), 79);
+    }
+
+    #[test]
+    fn rtc_as_captured() {
+        let record = Rtc {
+            time: Cooked::new(1_263_091_478, 0),
+            fast: FastBy(0.500_008),
+            valid: true,
+            estimate: FastBy(0.500_008),
+            slope: Ppm(0.003),
+            samples: 8,
+            runs: 3,
+            period: 60,
+        };
+        assert_eq!(
+            line(&Record::Rtc(Box::new(record))),
+            "2010-01-10 02:44:38       0.500008 1        0.500008         0.003   8   3   60"
         );
     }
 

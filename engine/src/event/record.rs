@@ -26,6 +26,10 @@ pub enum Record {
     Tracking(Box<Tracking>),
     /// `tempcomp.log`
     TempComp(TempComp),
+    /// `refclocks.log`
+    Refclock(Box<Refclock>),
+    /// `rtc.log`
+    Rtc(Box<Rtc>),
 }
 
 /// `measurements.log`: `spec/ntp.md` section 9.
@@ -134,6 +138,55 @@ pub struct TempComp {
     pub temperature: f64,
     /// Applied compensation.
     pub compensation: Ppm,
+}
+
+/// `refclocks.log`: `spec/refclocks-rtc.md` section A7.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refclock {
+    /// Time of the sample.
+    pub time: Cooked,
+    /// The reference clock.
+    pub refid: u32,
+    /// Leap status, 0 to 3.
+    pub leap: u8,
+    /// What only a sample of the driver has; the result of the filter has none.
+    pub raw: Option<RawRefclock>,
+    /// Offset.
+    pub offset: SlowBy,
+    /// Dispersion, s.
+    pub dispersion: f64,
+}
+
+/// Of one sample of the driver of a reference clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RawRefclock {
+    /// Its number in this poll interval.
+    pub sequence: u32,
+    /// It is a pulse, whose second another source tells.
+    pub pps: bool,
+    /// Offset as the driver gave it.
+    pub offset: SlowBy,
+}
+
+/// `rtc.log`: `spec/files-and-security.md` section 4.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rtc {
+    /// When the real-time clock was read.
+    pub time: Cooked,
+    /// How fast it was.
+    pub fast: FastBy,
+    /// The estimates are valid.
+    pub valid: bool,
+    /// How fast it was by estimate.
+    pub estimate: FastBy,
+    /// By how much it gains, by estimate.
+    pub slope: Ppm,
+    /// Number of samples.
+    pub samples: u32,
+    /// Number of runs of residuals of the same sign.
+    pub runs: u32,
+    /// Interval between readings, s.
+    pub period: u32,
 }
 
 /// `tracking.log`: `spec/config.md` section 10.4.
