@@ -69,6 +69,14 @@ fn unit_values<'a>(unit: &'a str, key: &str) -> Vec<&'a str> {
     lines.filter(|(k, _)| *k == key).map(|(_, value)| value).collect()
 }
 
+/// Names of capabilities in a unit as setpriv wants them, each after a sign.
+fn capabilities(sign: char, names: &str) -> String {
+    let names = names
+        .split(' ')
+        .map(|name| format!("{sign}{}", name.trim_start_matches("CAP_").to_lowercase()));
+    names.collect::<Vec<_>>().join(",")
+}
+
 /// The daemon, started as systemd starts the unit: directories, environment, command line, rights.
 struct Daemon {
     _process: Process,
@@ -76,8 +84,8 @@ struct Daemon {
 }
 
 impl Daemon {
-    fn start(root: &Root) -> Self {
-        let unit = root.read("/lib/systemd/system/chrony.service");
+    fn start(root: &Root, name: &str) -> Self {
+        let unit = root.read(&format!("/lib/systemd/system/{name}"));
         let one = |key: &str| {
             *unit_values(&unit, key)
                 .first()
@@ -96,26 +104,40 @@ impl Daemon {
             ". {}; echo $DAEMON_OPTS",
             one("EnvironmentFile").trim_start_matches('-')
         ));
-        let command = one("ExecStart").strip_prefix('!').expect("started by root");
-        let command = command.replace("$DAEMON_OPTS", options.trim());
-        let dropped: Vec<String> = unit_values(&unit, "CapabilityBoundingSet")
-            .iter()
-            .flat_map(|value| {
-                value
-                    .strip_prefix('~')
-                    .expect("a list of what is taken away")
-                    .split(' ')
-            })
-            .map(|name| format!("-{}", name.trim_start_matches("CAP_").to_lowercase()))
-            .collect();
-        let socket = UnixDatagram::bind(root.path("/run/notify")).unwrap();
-        fs::set_permissions(root.path("/run/notify"), fs::Permissions::from_mode(0o777)).unwrap();
-        socket.set_read_timeout(Some(LIMIT)).unwrap();
+        let command = one("ExecStart").replace("$DAEMON_OPTS", options.trim());
 
-        let bounding = format!("--bounding-set={}", dropped.join(","));
-        let mut words = vec!["setpriv", "--no-new-privs", &bounding];
-        words.extend(["env", "NOTIFY_SOCKET=/run/notify"]);
-        words.extend(command.split(' '));
+        // "!": by root, who changes to the user by himself.
+        let by_root = command.starts_with('!');
+        let bounding: Vec<String> = unit_values(&unit, "CapabilityBoundingSet")
+            .iter()
+            .map(|value| match value.strip_prefix('~') {
+                Some(dropped) => capabilities('-', dropped),
+                None => format!("-all,{}", capabilities('+', value)),
+            })
+            .collect();
+        let mut words: Vec<String> = ["setpriv", "--no-new-privs"].map(String::from).to_vec();
+        words.push(format!("--bounding-set={}", bounding.join(",")));
+        if !by_root {
+            let ambient = capabilities('+', one("AmbientCapabilities"));
+            words.extend([
+                format!("--inh-caps={ambient}"),
+                format!("--ambient-caps={ambient}"),
+            ]);
+            words.extend([
+                format!("--reuid={user}"),
+                format!("--regid={user}"),
+                "--clear-groups".to_owned(),
+            ]);
+        }
+        words.extend(["env", "NOTIFY_SOCKET=/run/notify"].map(String::from));
+        words.extend(command.trim_start_matches('!').split(' ').map(String::from));
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+
+        let notify = root.path("/run/notify");
+        let _ = fs::remove_file(&notify);
+        let socket = UnixDatagram::bind(&notify).unwrap();
+        fs::set_permissions(&notify, fs::Permissions::from_mode(0o777)).unwrap();
+        socket.set_read_timeout(Some(LIMIT)).unwrap();
         let dir = TempDir::new();
         let process = Process::start(&mut root.command(&words), &dir.join("log"));
         let mut message = [0; 64];
@@ -295,7 +317,11 @@ fn takes_the_place_of_chrony_and_gives_it_back() {
         assert!(target.ends_with("chrony.service"), "{}", target.display());
     }
 
-    let daemon = Daemon::start(&root);
+    // Once more, as at an upgrade.
+    root.install(&format!("--reinstall {OURS}"));
+    check_files(&root, &files);
+
+    let daemon = Daemon::start(&root, "chrony.service");
     assert!(root.run("chronyc tracking").contains("Leap status"));
     assert!(root.run("chronyc authdata -a").contains("192.0.2.33"));
     check_hooks(&root);
@@ -332,7 +358,7 @@ fn takes_the_place_of_chrony_and_gives_it_back() {
     check_files(&root, &files);
     root.run("dpkg --purge truechimer");
     check_files(&root, &files);
-    // chrony starts with all that.
+    // chrony reads all that.
     let version = root.run("chronyd -v; chronyd -p > /dev/null");
     assert!(!version.contains("truechimer"), "{version}");
 }
@@ -566,6 +592,14 @@ fn units_are_no_worse_than_chronys() {
         verified.status.success() && verified.stdout.is_empty(),
         "{verified:?}"
     );
+    root.run("apparmor_parser --skip-kernel-load --skip-cache /etc/apparmor.d/usr.sbin.chronyd");
+
+    // Without root from the start. -x: the clock of this machine stays as it is.
+    root.write("/etc/default/chrony", "DAEMON_OPTS=\"-F 1 -x\"\n");
+    let _daemon = Daemon::start(&root, "chronyd-restricted.service");
+    assert!(root.run("chronyc tracking").contains("Leap status"));
+    let owner = root.run("stat -c %U /proc/$(cat /run/chrony/chronyd.pid)");
+    assert_eq!(owner, "_chrony\n");
 }
 
 #[test]
