@@ -4,6 +4,7 @@ pub mod args;
 pub mod check_config;
 pub mod clock;
 pub mod config_files;
+pub mod container;
 pub mod daemon;
 pub mod files;
 pub mod logs;

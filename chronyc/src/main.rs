@@ -23,6 +23,7 @@ use crate::options::{Options, Parsed};
 use crate::output::Style;
 use crate::session::Session;
 use crate::transport::Link;
+use nix::errno::Errno;
 use nix::unistd::{User, geteuid, setgid, setgroups, setuid};
 use std::process::ExitCode;
 
@@ -115,8 +116,13 @@ fn become_user(wanted: Option<&str>) -> Result<(), String> {
             None => Ok(()),
         };
     };
-    setgroups(&[])
+    let done = setgroups(&[])
         .and_then(|()| setgid(user.gid))
-        .and_then(|()| setuid(user.uid))
-        .map_err(|error| format!("Could not become user {name} : {}", error.desc()))
+        .and_then(|()| setuid(user.uid));
+    match done {
+        // Root of a container may lack the capabilities for it, and so does a daemon beside us, which stays root too.
+        Err(Errno::EPERM) if wanted.is_none() => Ok(()),
+        Err(error) => Err(format!("Could not become user {name} : {}", error.desc())),
+        Ok(()) => Ok(()),
+    }
 }

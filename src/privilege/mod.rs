@@ -65,6 +65,10 @@ impl RunUser {
         if explicit.is_none() && geteuid().is_root() && !may_change {
             return Ok(stay(true));
         }
+        // Whoever isn't root stays who he is; the owner of the directories is compared with that.
+        if explicit.is_none() && !geteuid().is_root() {
+            return Ok(stay(false));
+        }
         match User::from_name(name) {
             Ok(Some(user)) => Ok(Self {
                 uid: user.uid,
@@ -92,14 +96,15 @@ impl RunUser {
         }
     }
 
-    /// Becomes this user and keeps only the capabilities in `keep`. Does nothing unless we are root and the
+    /// Becomes this user and keeps only those capabilities that are in `keep`, as far as we have them. Does nothing unless we are root and the
     /// user is not. Threads started before would keep their rights, so there must be none.
     ///
     /// # Errors
     /// Some privilege could not be dropped; the daemon must not go on.
     pub fn become_it(&self, keep: &[Capability]) -> Result<(), PrivilegeError> {
+        // A container may lack what is needed for a part of the work only, such as the port.
+        let left: Vec<Capability> = keep.iter().copied().filter(|&one| has_capability(one)).collect();
         if self.confined {
-            let left: Vec<Capability> = keep.iter().copied().filter(|&one| has_capability(one)).collect();
             set_capabilities(&left).map_err(|_| PrivilegeError::Capabilities)?;
             logs::info(format_args!(
                 "Keeping UID 0 with reduced capabilities (no CAP_SETUID and CAP_SETGID to become {DEFAULT_USER})"
@@ -113,7 +118,7 @@ impl RunUser {
         setgroups(&[]).map_err(|error| PrivilegeError::Groups(text(error as i32)))?;
         setgid(self.gid).map_err(not_group(self.gid))?;
         setuid(self.uid).map_err(not_user(self.uid))?;
-        set_capabilities(keep).map_err(|_| PrivilegeError::Capabilities)
+        set_capabilities(&left).map_err(|_| PrivilegeError::Capabilities)
     }
 
     /// Does something with the rights of this user and takes the own ones back: for reading files that the
