@@ -37,6 +37,12 @@ impl Namespace {
         made
     }
 
+    /// Its name, as `ip` and `/run/netns` have it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+
     /// A command that runs `program` in this namespace. Its process id is the program's own.
     #[must_use]
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {

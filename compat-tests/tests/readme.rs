@@ -37,12 +37,11 @@ fn lists_what_is_not_built() {
 }
 
 #[test]
-fn our_own_configurations_are_accepted() {
-    for file in ["examples/chrony.conf", "packaging/container.conf"] {
-        let mut command = Command::new(ours().chronyd);
-        command.args(["--check-config", "-f"]).arg(workspace().join(file));
-        let done = finish(&mut command, LIMIT);
-        // 2: warnings only, about directories that an installed system has.
-        assert!(matches!(done.code(), Some(0 | 2)), "{file}: {done:?}");
-    }
+fn our_own_configuration_is_accepted() {
+    let mut command = Command::new(ours().chronyd);
+    let file = workspace().join("examples/chrony.conf");
+    command.args(["--check-config", "-f"]).arg(file);
+    let done = finish(&mut command, LIMIT);
+    // 2: warnings only, about directories that an installed system has.
+    assert!(matches!(done.code(), Some(0 | 2)), "{done:?}");
 }
