@@ -709,8 +709,8 @@ fn bad_headers_are_refused_as_in_example_18() {
         (code(200, 28), Some(3)),
         (code(0, 104), Some(3)),
         (code(33, 27), None),
-        (code(33, 861), None),
-        (code(33, 860), Some(0)),
+        (code(33, 897), None),
+        (code(33, 896), Some(0)),
     ];
     for (bytes, status) in cases {
         let reply = world.command(node, &bytes);
