@@ -41,6 +41,17 @@ const CASES: &[(&str, &[&str], &str)] = &[
         &["-t", "1"],
         "chronyd exiting",
     ),
+    ("hwtimestamp *", &["-t", "1"], "chronyd exiting"),
+    (
+        "hwtimestamp lo",
+        &[],
+        "Fatal error : Could not enable HW timestamping on lo",
+    ),
+    (
+        "hwtimestamp *\nhwtimestamp nosuchinterface00",
+        &[],
+        "Fatal error : Could not enable HW timestamping on nosuchinterface00",
+    ),
 ];
 
 /// Messages after the first one, without times; what chrony does not say is left out.

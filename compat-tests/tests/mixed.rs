@@ -232,3 +232,44 @@ fn too_many_requests_are_answered_with_a_kiss_of_death() {
         });
     }
 }
+
+#[test]
+fn transmit_timestamps_are_told_apart_by_number() {
+    let cable = Pair::new();
+    let start = |programs: &Programs, side: u8| {
+        let namespace = if side == 1 { &cable.left } else { &cable.right };
+        let other = 3 - side;
+        Chronyd::new(programs)
+            .within(namespace)
+            .config(&format!(
+                "server fd00:99::{other} xleave minpoll -2 maxpoll -2 noselect"
+            ))
+            .config(&format!(
+                "peer 10.99.0.{other} xleave minpoll -2 maxpoll -2 noselect"
+            ))
+            .config(&format!("local stratum {}\nallow", side + 1))
+            // chrony 4.9 itself cannot send from its server's sockets then: the kernel refuses its flags.
+            .config(if side == 1 { "maxtxbuffers 64" } else { "" })
+            .start()
+    };
+    let (ours, theirs) = (start(&subject(), 1), start(&reference(), 2));
+    for (daemon, other) in [(&ours, 2), (&theirs, 1)] {
+        let addresses = [format!("fd00:99::{other}"), format!("10.99.0.{other}")];
+        until(LIMIT, "transmit timestamps of the kernel", || {
+            let data = ntp_data(daemon);
+            let stamped = |data: &BTreeMap<String, String>| {
+                let stamps: u32 = data["Total kernel TX"].parse().unwrap();
+                stamps >= 3 && data["TX timestamping"] == "Kernel" && data["Interleaved"] == "Yes"
+            };
+            let all = addresses
+                .iter()
+                .all(|address| data.get(address).is_some_and(stamped));
+            all.then_some(())
+        });
+        let log = daemon.log();
+        assert!(
+            !log.contains("Transmit ID") && !log.contains("maxtxbuffers"),
+            "{log}"
+        );
+    }
+}

@@ -1,16 +1,17 @@
 //! Ties the parts together: inputs in, outputs out.
 
 mod dumps;
+mod hardware;
 mod serving;
 mod start;
 
 use crate::auth::Keys;
 use crate::command::{Commands, Target};
-use crate::config::{AddressFamily, Config};
+use crate::config::{AddressFamily, Config, HwTimestamp};
 use crate::event::Event;
 use crate::event::clock::{ClockError, ClockEvent};
 use crate::event::server::ServerEvent;
-use crate::io::{Input, Output, QueryId, ResolveError, SocketId, Stamp};
+use crate::io::{HardwareStamp, Input, Output, QueryId, ResolveError, SocketId, Stamp, Token};
 use crate::random::Random;
 use crate::server::BadSubnet;
 use crate::source::{Handled, Manager};
@@ -24,6 +25,7 @@ use crate::sync::special;
 use crate::sync::tempcomp::Thermometer;
 use crate::time::{Era, Mono, Now};
 use crate::wire::ntp::ptp;
+use hardware::{Direction, Hardware};
 use serving::Serving;
 use start::Phase;
 use std::collections::VecDeque;
@@ -90,6 +92,7 @@ pub struct Engine {
     discipline: Discipline,
     manager: Manager,
     serving: Serving,
+    hardware: Hardware,
     commands: Commands,
     thermometer: Option<Thermometer>,
     keys: Arc<Keys>,
@@ -119,7 +122,13 @@ macro_rules! with_cx {
             out: &mut $self.out,
         };
         let result = $body;
-        announce_changes($cx, &mut $self.discipline, &mut $self.manager, &mut $self.serving);
+        announce_changes(
+            $cx,
+            &mut $self.discipline,
+            &mut $self.manager,
+            &mut $self.serving,
+            &mut $self.hardware,
+        );
         $self.hand_on();
         result
     }};
@@ -178,6 +187,7 @@ impl Engine {
             discipline,
             manager,
             serving,
+            hardware: Hardware::default(),
             commands,
             thermometer,
             keys,
@@ -230,6 +240,9 @@ impl Engine {
                     .manager
                     .on_timeout(cx, &mut self.discipline));
                 self.serving.on_timeout(now.mono, &mut *self.random);
+                while let Some(interface) = self.hardware.pop_due(now.mono, &mut *self.random) {
+                    self.outputs.push_back(Output::ReadPhc { interface });
+                }
                 self.read_temperature(now.mono);
             }
             Input::Datagram {
@@ -238,7 +251,10 @@ impl Engine {
                 to,
                 bytes,
                 rx,
+                hardware,
             } => {
+                let better = hardware.and_then(|stamp| self.convert(&stamp, Direction::Received, now));
+                let rx = better.unwrap_or(rx);
                 let (bytes, rx) = if self.manager.is_ptp_socket(on) {
                     match unwrap(bytes, rx, self.config.network.ptp_domain) {
                         Some(message) => message,
@@ -265,18 +281,21 @@ impl Engine {
                     );
                 }
             }
-            Input::Sent { token, tx } => {
-                if !self.manager.sent(&self.discipline, token, tx) {
-                    self.serving.sent(
-                        &mut self.discipline,
-                        &self.keys,
-                        &mut *self.random,
-                        now,
-                        token,
-                        &tx,
-                    );
+            Input::SentHardware { token, tx } => {
+                if let Some(tx) = self.convert(&tx, Direction::Sent, now) {
+                    self.sent(now, kernel, token, tx);
                 }
             }
+            Input::Phc {
+                interface,
+                readings,
+                speed,
+            } => {
+                let (clock, random) = (&self.discipline.clock, &mut *self.random);
+                self.hardware
+                    .read(interface, readings, speed, clock, now.mono, random);
+            }
+            Input::Sent { token, tx } => self.sent(now, kernel, token, tx),
             Input::NotSent { .. } if self.serving.sent_last() => {}
             Input::NotSent { on } => self.not_sent(now, kernel, on),
             Input::NotOpened { on } => match self.serving.not_opened(on) {
@@ -337,6 +356,39 @@ impl Engine {
         self.outputs.extend(file.map(Output::ReadTemperature));
     }
 
+    /// Timestamps of the network card of this interface are to be used; `config` says how.
+    pub fn add_hardware(&mut self, interface: u32, config: &HwTimestamp) {
+        self.hardware.add(interface, config);
+        self.manager
+            .set_hardware_timeout(Some(self.config.network.hw_timeout).filter(|timeout| *timeout > 0.0));
+    }
+
+    /// The clock of this interface's card is to be read ([`Input::Phc`]) before a timestamp of it is handed in.
+    #[must_use]
+    pub fn is_phc_due(&self, interface: u32, now: Now) -> bool {
+        self.hardware.is_due(interface, now.mono)
+    }
+
+    fn convert(&mut self, stamp: &HardwareStamp, direction: Direction, now: Now) -> Option<Stamp> {
+        let (clock, random) = (&self.discipline.clock, &mut *self.random);
+        self.hardware.convert(stamp, direction, clock, now, random)
+    }
+
+    /// A better transmit timestamp.
+    fn sent(&mut self, now: Now, kernel: &mut dyn Clock, token: Token, tx: Stamp) {
+        let ours = with_cx!(self, now, kernel, |cx| self.manager.sent(
+            cx,
+            &mut self.discipline,
+            token,
+            tx
+        ));
+        if !ours {
+            let (keys, random) = (&self.keys, &mut *self.random);
+            self.serving
+                .sent(&mut self.discipline, keys, random, now, token, &tx);
+        }
+    }
+
     fn not_sent(&mut self, now: Now, kernel: &mut dyn Clock, on: SocketId) {
         with_cx!(self, now, kernel, |cx| self.manager.not_sent(
             cx,
@@ -384,6 +436,7 @@ impl Engine {
             self.discipline.next_wakeup(),
             self.manager.next_wakeup(),
             self.serving.next_wakeup(),
+            self.hardware.next_wakeup(),
             self.start_wakeup(),
             self.thermometer.as_ref().map(Thermometer::next_wakeup),
         ]
@@ -399,6 +452,7 @@ impl Engine {
             self.discipline.reference.next_wakeup(),
             self.manager.next_wakeup(),
             self.serving.next_wakeup(),
+            self.hardware.next_wakeup(),
             self.start_wakeup(),
             self.thermometer.as_ref().map(Thermometer::next_wakeup),
         ];
@@ -496,12 +550,14 @@ fn announce_changes(
     discipline: &mut Discipline,
     manager: &mut Manager,
     serving: &mut Serving,
+    hardware: &mut Hardware,
 ) {
     while !cx.out.changes.is_empty() {
         for change in std::mem::take(&mut cx.out.changes) {
             discipline.announce(cx, &change);
             manager.announce(cx, discipline, &change);
             serving.announce(&change);
+            hardware.announce(&change);
         }
     }
 }

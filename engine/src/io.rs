@@ -1,7 +1,7 @@
 //! The engine's inputs and outputs: the whole interface between thinking and doing.
 
 use crate::event::{Event, record::Record};
-use crate::time::Raw;
+use crate::time::{PhcReading, PhcTime, Raw};
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 
@@ -70,6 +70,17 @@ impl Stamp {
     }
 }
 
+/// A timestamp that a network card took of a packet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct HardwareStamp {
+    /// Index of the interface.
+    pub interface: u32,
+    /// When, by the card's clock.
+    pub at: PhcTime,
+    /// Octets of the frame without its check sum; 0: unknown. Only of received ones.
+    pub length: u32,
+}
+
 /// Which socket to open. All are UDP, non-blocking, with receive timestamps (`spec/ntp.md` section 8).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum SocketSpec {
@@ -131,6 +142,24 @@ pub enum Input<'a> {
         bytes: &'a [u8],
         /// When.
         rx: Stamp,
+        /// When by the clock of the network card.
+        hardware: Option<HardwareStamp>,
+    },
+    /// A transmit timestamp of the network card. Better than that of the kernel, which is not to be handed in then.
+    SentHardware {
+        /// The packet's mark.
+        token: Token,
+        /// When it left.
+        tx: HardwareStamp,
+    },
+    /// The clock of a network card was read, because of [`Output::ReadPhc`] or `Engine::is_phc_due`.
+    Phc {
+        /// Index of the interface.
+        interface: u32,
+        /// What was read.
+        readings: &'a [PhcReading],
+        /// Speed of the link, Mbit/s, if known.
+        speed: Option<u32>,
     },
     /// A better transmit timestamp of a packet sent with a token.
     Sent {
@@ -259,6 +288,11 @@ pub enum Output {
     ReadTemperature(String),
     /// Send a mail (`mailonchange`).
     Mail(Mail),
+    /// Read the clock of the network card of this interface: [`Input::Phc`].
+    ReadPhc {
+        /// Index of the interface.
+        interface: u32,
+    },
     /// Write a file.
     Save(FileJob),
     /// Answer a command.

@@ -411,6 +411,7 @@ impl World {
                     to: Some(to.ip()),
                     bytes: &bytes,
                     rx,
+                    hardware: None,
                 };
                 node.engine.handle(now, &mut node.clock, input);
             }
@@ -493,7 +494,10 @@ impl World {
                     node.engine.reload_sources(now, &mut node.clock, sources);
                 }
                 // Nobody signs there.
-                Output::Save(FileJob::CycleLogs) | Output::Rekey | Output::Sign { .. } => {}
+                Output::Save(FileJob::CycleLogs)
+                | Output::Rekey
+                | Output::Sign { .. }
+                | Output::ReadPhc { .. } => {}
             }
         }
         self.arm(id);

@@ -223,7 +223,14 @@ impl Daemon {
                 let now = self.now();
                 for received in batch.datagrams() {
                     match self.sockets.arrival(socket, queue, &received, now.raw) {
-                        Some(Arrival::Datagram { from, to, bytes, rx }) => {
+                        Some(Arrival::Datagram {
+                            from,
+                            to,
+                            bytes,
+                            rx,
+                            hardware,
+                        }) => {
+                            self.refresh_phc(now, hardware.map(|stamp| stamp.interface))?;
                             self.handle(
                                 now,
                                 Input::Datagram {
@@ -232,10 +239,15 @@ impl Daemon {
                                     to,
                                     bytes,
                                     rx,
+                                    hardware,
                                 },
                             )?;
                         }
                         Some(Arrival::Sent { token, tx }) => self.handle(now, Input::Sent { token, tx })?,
+                        Some(Arrival::SentHardware { token, tx }) => {
+                            self.refresh_phc(now, Some(tx.interface))?;
+                            self.handle(now, Input::SentHardware { token, tx })?;
+                        }
                         None => {}
                     }
                 }
@@ -254,6 +266,26 @@ impl Daemon {
             let Signed { on, to, from, bytes } = signed;
             self.tell(Input::Signed { on, to, from, bytes });
         }
+    }
+
+    /// Reads the clock of a network card if that is due; its timestamp comes next.
+    fn refresh_phc(&mut self, now: Now, interface: Option<u32>) -> Result<(), Fatal> {
+        match interface.filter(|&interface| self.engine.is_phc_due(interface, now)) {
+            Some(interface) => {
+                self.read_phc(interface);
+                self.work_off()
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn read_phc(&mut self, interface: u32) {
+        let (readings, speed) = self.sockets.read_phc(interface);
+        self.tell(Input::Phc {
+            interface,
+            readings: &readings,
+            speed,
+        });
     }
 
     fn read_answers(&mut self) -> Result<(), Fatal> {
@@ -344,6 +376,7 @@ impl Daemon {
                 self.open(socket, &spec);
             }
             Output::Close(socket) => self.sockets.close(socket),
+            Output::ReadPhc { interface } => self.read_phc(interface),
             Output::Resolve { query, name } => {
                 if let Some(wakes) = &self.wakes {
                     self.resolver.resolve(query, name, self.family, wakes);

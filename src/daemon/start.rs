@@ -13,14 +13,14 @@ use crate::clock::{KernelClock, NullClock, SystemClock, measure_precision, read_
 use crate::config_files::ConfigFiles;
 use crate::files;
 use crate::logs::{self, LogFiles, MessageLog};
-use crate::net::{self, CommandSockets, Inherited, NtpSockets, Resolver, Signer};
+use crate::net::{self, CommandSockets, Hardware, Inherited, NtpSockets, Resolver, Signer};
 use crate::privilege::{self, RunUser, create_directories};
 use crate::sys::error::reason;
 use crate::sys::filter::{Filter, Level};
 use crate::sys::process::{lock_memory, set_fifo_priority, unlimit_locked_memory};
 use crate::sys::random::KernelRandom;
 use std::path::Path;
-use truechimer_engine::config::{TempComp, source_files};
+use truechimer_engine::config::{HwTimestamp, TempComp, source_files};
 use truechimer_engine::engine::{Engine, EngineOptions, Mode};
 use truechimer_engine::event::clock::ClockEvent;
 use truechimer_engine::sync::reference::{DriftFile, Start};
@@ -58,8 +58,10 @@ pub(super) fn start(
     let loaded_keys = key_file.as_deref().and_then(keys::load);
     let net_settings = net::Settings::new(&config.network, args.family, inherited);
     let commands = CommandSockets::open_udp(&settings.commands, &net_settings);
-    let engine = new_engine(args, settings, &user, &mut clock)?;
+    let mut engine = new_engine(args, settings, &user, &mut clock)?;
 
+    let enabled = |interface, config: &HwTimestamp| engine.add_hardware(interface, config);
+    let hardware = Hardware::start(&config.network.hw_timestamps, enabled).map_err(Fatal::new)?;
     let log_files = LogFiles::new(
         config.files.log_dir.clone(),
         config.files.logs,
@@ -69,7 +71,7 @@ pub(super) fn start(
     let mut daemon = Daemon {
         engine,
         clock,
-        sockets: NtpSockets::new(net_settings),
+        sockets: NtpSockets::new(net_settings, hardware, config.network.max_tx_buffers),
         commands,
         resolver: Resolver::default(),
         signer: config.network.signd_dir.as_deref().map(Signer::new),

@@ -149,6 +149,7 @@ impl CommandSockets {
                 to: Some(&address),
                 from,
                 timestamping: None,
+                id: None,
             };
             let _ = send(descriptor.fd().as_fd(), &how, bytes);
         }

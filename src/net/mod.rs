@@ -1,6 +1,7 @@
 //! Sockets and names.
 
 mod command;
+mod hardware;
 mod helper;
 mod inherited;
 mod ntp;
@@ -10,6 +11,7 @@ mod signer;
 mod watch;
 
 pub use command::{CommandSockets, CommandSpec};
+pub use hardware::{Hardware, NotEnabled};
 pub use helper::Answer;
 pub use inherited::Inherited;
 pub use ntp::{Arrival, NtpSockets};

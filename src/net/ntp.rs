@@ -1,7 +1,9 @@
 //! The engine's sockets: NTP client and server.
 
+use super::hardware::Hardware;
 use super::options::{self, SO_SELECT_ERR_QUEUE, Settings, improve};
 use super::watch::{Descriptor, Key, Wakes};
+use crate::logs;
 use crate::sys::address::Address;
 use crate::sys::socket::{Batch, Queue, Received, Sending, send, timestamping};
 use bytes::Bytes;
@@ -10,10 +12,15 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use truechimer_engine::io::{Origin, SocketId, SocketSpec, Stamp, Token};
-use truechimer_engine::time::Raw;
+use truechimer_engine::io::{HardwareStamp, Origin, SocketId, SocketSpec, Stamp, Token};
+use truechimer_engine::time::{PhcReading, Raw};
 
 const RX_FLAGS: u32 = timestamping::SOFTWARE | timestamping::RX_SOFTWARE | timestamping::OPT_CMSG;
+const RX_HARDWARE: u32 = timestamping::RAW_HARDWARE | timestamping::RX_HARDWARE;
+/// What newer kernels have.
+const HARDWARE_EXTRAS: u32 = timestamping::OPT_PKTINFO | timestamping::OPT_TX_SWHW;
+/// Numbers of looped-back datagrams begin here; kernels that number them on their own begin with 0.
+const FIRST_ID: u32 = 0x1000;
 /// Datagrams of one socket whose transmit timestamp can be awaited at the same time.
 const MAX_AWAITED: usize = 256;
 /// Errors of one socket after which it is left alone until something new is announced.
@@ -22,6 +29,9 @@ const MAX_ERRORS: usize = 4;
 const MAX_DISTANCE: f64 = 1.0;
 /// IP and UDP headers of a looped-back datagram, at least.
 const MIN_HEADERS: usize = 28;
+
+/// The kernel numbers looped-back datagrams on its own, or not at all.
+const NO_NUMBERS: &str = "Transmit ID not supported";
 
 /// How receive timestamps are asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,9 +48,53 @@ struct Entry {
     connected: Option<SocketAddr>,
     /// Transmit timestamps are asked for by the socket, not by each datagram.
     stamps_all: bool,
-    awaited: VecDeque<(Token, Bytes)>,
+    awaited: VecDeque<Awaited>,
     /// Interface of the last sender with an IPv4 link-local address: the reply has to go back through it.
     link_local: Option<(Ipv4Addr, u32)>,
+}
+
+/// A datagram whose transmit timestamp is awaited.
+#[derive(Debug)]
+struct Awaited {
+    token: Token,
+    bytes: Bytes,
+    v6: bool,
+}
+
+/// Numbers of datagrams whose transmit timestamp is awaited (`maxtxbuffers`), so that looped-back frames need not be
+/// looked at.
+#[derive(Debug)]
+struct Numbered {
+    next: u32,
+    limit: usize,
+    /// Oldest first, with consecutive numbers.
+    sent: VecDeque<Awaited>,
+    /// `maxtxbuffers too small` has been logged.
+    told: bool,
+}
+
+impl Numbered {
+    fn push(&mut self, awaited: Awaited) {
+        if self.sent.len() >= self.limit {
+            self.sent.pop_front();
+        }
+        self.sent.push_back(awaited);
+        self.next = self.next.checked_add(1).unwrap_or_else(|| {
+            self.sent.clear();
+            FIRST_ID
+        });
+    }
+
+    /// The datagram with this number; it may be asked for again.
+    fn find(&mut self, id: u32) -> Option<&Awaited> {
+        let age = self.next.wrapping_sub(id) as usize;
+        let place = self.sent.len().checked_sub(age).filter(|_| age > 0);
+        if place.is_none() && !self.told {
+            self.told = true;
+            logs::warning("maxtxbuffers too small");
+        }
+        self.sent.get(place?)
+    }
 }
 
 /// What came out of a socket.
@@ -56,6 +110,15 @@ pub enum Arrival<'a> {
         bytes: &'a [u8],
         /// When it came.
         rx: Stamp,
+        /// When, by the network card.
+        hardware: Option<HardwareStamp>,
+    },
+    /// A transmit timestamp of the network card.
+    SentHardware {
+        /// Of this datagram.
+        token: Token,
+        /// When it left.
+        tx: HardwareStamp,
     },
     /// A transmit timestamp.
     Sent {
@@ -71,6 +134,11 @@ pub enum Arrival<'a> {
 pub struct NtpSockets {
     settings: Settings,
     stamping: Stamping,
+    /// Flags of `SO_TIMESTAMPING`.
+    rx_flags: u32,
+    tx_flags: u32,
+    hardware: Hardware,
+    numbered: Option<Numbered>,
     wakes: Option<Wakes>,
     entries: BTreeMap<SocketId, Entry>,
     /// Keeps the kernel's receive timestamps switched on between our own sockets.
@@ -80,14 +148,41 @@ pub struct NtpSockets {
 impl NtpSockets {
     /// No sockets yet.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, hardware: Hardware, max_tx_buffers: u32) -> Self {
+        let (mut rx_flags, mut tx_flags) = (RX_FLAGS, timestamping::TX_SOFTWARE);
+        if !hardware.is_empty() {
+            rx_flags |= RX_HARDWARE;
+            tx_flags |= timestamping::TX_HARDWARE;
+            if accepts(rx_flags | HARDWARE_EXTRAS) {
+                rx_flags |= HARDWARE_EXTRAS;
+            }
+        }
+        let numbered = (max_tx_buffers > 0).then(|| Numbered {
+            next: FIRST_ID,
+            limit: max_tx_buffers as usize,
+            sent: VecDeque::new(),
+            told: false,
+        });
+        if numbered.is_some() {
+            // Numbers are only taken by sockets that number.
+            rx_flags |= timestamping::OPT_ID;
+        }
         Self {
             settings,
             stamping: Stamping::Full,
+            rx_flags,
+            tx_flags,
+            hardware,
+            numbered,
             wakes: None,
             entries: BTreeMap::new(),
             keeper: None,
         }
+    }
+
+    /// Reads the clock of a network card, and the speed of its link (Mbit/s).
+    pub fn read_phc(&mut self, interface: u32) -> (Vec<PhcReading>, Option<u32>) {
+        self.hardware.read(interface)
     }
 
     /// True if none is open.
@@ -132,7 +227,7 @@ impl NtpSockets {
         let mut connected = None;
         match spec {
             SocketSpec::Client { remote, local } => {
-                stamps_all = self.set_timestamping(socket.as_fd(), RX_FLAGS | timestamping::TX_SOFTWARE);
+                stamps_all = self.set_timestamping(socket.as_fd(), self.rx_flags | self.tx_flags);
                 if let Some(local) = local {
                     options::bind(&socket, &SocketAddr::new(*local, 0))?;
                 }
@@ -140,7 +235,7 @@ impl NtpSockets {
                 connected = Some(*remote);
             }
             SocketSpec::Bound { local, server } => {
-                self.set_timestamping(socket.as_fd(), RX_FLAGS);
+                self.set_timestamping(socket.as_fd(), self.rx_flags);
                 if *server {
                     improve(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BROADCAST, 1);
                 }
@@ -205,20 +300,46 @@ impl NtpSockets {
         token: Option<Token>,
     ) -> io::Result<()> {
         let stamping = self.stamping;
+        let token = token.filter(|_| stamping == Stamping::Full);
         let entry = self.entries.get_mut(&id).ok_or(io::ErrorKind::NotFound)?;
         let address = Address::Ip(to);
-        let by_datagram = token.is_some() && !entry.stamps_all && stamping == Stamping::Full;
-        let how = Sending {
+        let by_datagram = token.is_some() && !entry.stamps_all;
+        let numbered = self.numbered.as_ref().filter(|_| token.is_some());
+        let mut how = Sending {
             to: entry.connected.is_none().then_some(&address),
             from: from.map(|local| (local, interface(to, entry.link_local))),
-            timestamping: by_datagram.then_some(timestamping::TX_SOFTWARE),
+            timestamping: by_datagram.then_some(self.tx_flags),
+            id: numbered.map(|numbered| numbered.next),
         };
-        send(entry.descriptor.fd().as_fd(), &how, bytes)?;
-        if let Some(token) = token.filter(|_| stamping == Stamping::Full) {
-            if entry.awaited.len() == MAX_AWAITED {
-                entry.awaited.pop_front();
+        let mut sent = send(entry.descriptor.fd().as_fd(), &how, bytes);
+        if how.id.is_some()
+            && sent
+                .as_ref()
+                .is_err_and(|e| e.kind() == io::ErrorKind::InvalidInput)
+        {
+            // The kernel does not know what the number is.
+            how.id = None;
+            sent = send(entry.descriptor.fd().as_fd(), &how, bytes);
+            if sent.is_ok() {
+                logs::warning(NO_NUMBERS);
+                self.numbered = None;
             }
-            entry.awaited.push_back((token, bytes.clone()));
+        }
+        sent?;
+        if let Some(token) = token {
+            let awaited = Awaited {
+                token,
+                bytes: bytes.clone(),
+                v6: to.is_ipv6(),
+            };
+            if let Some(numbered) = &mut self.numbered {
+                numbered.push(awaited);
+            } else {
+                if entry.awaited.len() == MAX_AWAITED {
+                    entry.awaited.pop_front();
+                }
+                entry.awaited.push_back(awaited);
+            }
         }
         Ok(())
     }
@@ -255,18 +376,10 @@ impl NtpSockets {
         if queue == Queue::Data && received.info.stamp.is_none() {
             self.keep_timestamps_on();
         }
-        let entry = self.entries.get_mut(&id)?;
         if queue == Queue::Error {
-            // The data are a frame with all its headers; the payload is what we sent.
-            let tx = Stamp::new(kernel?, Origin::Kernel);
-            let frame = received.bytes;
-            let place = entry
-                .awaited
-                .iter()
-                .position(|(_, sent)| frame.len() >= sent.len() + MIN_HEADERS && frame.ends_with(sent))?;
-            let (token, _) = entry.awaited.remove(place).filter(|_| received.info.sent)?;
-            return Some(Arrival::Sent { token, tx });
+            return self.looped(id, received, kernel);
         }
+        let entry = self.entries.get_mut(&id)?;
         let from = match (&received.from, entry.connected) {
             (Some(Address::Ip(from)), _) => *from,
             (_, Some(remote)) => remote,
@@ -281,12 +394,77 @@ impl NtpSockets {
             Some(at) => Stamp::new(at, Origin::Kernel),
             None => Stamp::new(now, Origin::Daemon),
         };
+        let interface = received.info.taken_by();
+        let hardware = received
+            .info
+            .hardware
+            .filter(|_| self.hardware.has(interface))
+            .map(|at| {
+                let length = match received.info.frame {
+                    Some((_, length)) if length > 0 => length,
+                    _ => self
+                        .hardware
+                        .frame_length(interface, from.is_ipv6(), received.bytes.len()),
+                };
+                HardwareStamp {
+                    interface,
+                    at,
+                    length,
+                }
+            });
         Some(Arrival::Datagram {
             from: without_scope(from),
             to: received.info.to,
             bytes: received.bytes,
             rx,
+            hardware,
         })
+    }
+
+    /// A datagram of ours that came back because it has left.
+    fn looped<'a>(
+        &mut self,
+        id: SocketId,
+        received: &Received<'a>,
+        kernel: Option<Raw>,
+    ) -> Option<Arrival<'a>> {
+        let (info, frame) = (&received.info, received.bytes);
+        if !info.sent {
+            return None;
+        }
+        let interface = info.taken_by();
+        let card = info.hardware.filter(|_| self.hardware.has(interface));
+        if self.numbered.is_some() && info.id < FIRST_ID {
+            logs::warning(NO_NUMBERS);
+            self.numbered = None;
+        }
+        let awaited = if let Some(numbered) = &mut self.numbered {
+            numbered.find(info.id)?
+        } else {
+            // The data are a frame with all its headers; the payload is what we sent.
+            let awaited = &mut self.entries.get_mut(&id)?.awaited;
+            let place = awaited.iter().position(|sent| {
+                frame.len() >= sent.bytes.len() + MIN_HEADERS && frame.ends_with(&sent.bytes)
+            })?;
+            // All that is older will not come any more; this one may come again, with the other timestamp.
+            awaited.drain(..place);
+            awaited.front()?
+        };
+        let token = awaited.token;
+        if let Some(at) = card {
+            let headers = frame.len().saturating_sub(awaited.bytes.len());
+            self.hardware.learn(interface, awaited.v6, headers);
+            let tx = HardwareStamp {
+                interface,
+                at,
+                length: 0,
+            };
+            return Some(Arrival::SentHardware { token, tx });
+        }
+        // A message with a card's timestamp, even one that is of no use, has no other.
+        let at = kernel.filter(|_| info.hardware.is_none())?;
+        let tx = Stamp::new(at, Origin::Kernel);
+        Some(Arrival::Sent { token, tx })
     }
 
     /// Stamping is switched on for the whole machine with the first socket that asks for it, and off with the
@@ -296,11 +474,18 @@ impl NtpSockets {
             let any = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
             let socket = options::new(&any, None).ok();
             if let Some(socket) = &socket {
-                self.set_timestamping(socket.as_fd(), RX_FLAGS | timestamping::TX_SOFTWARE);
+                self.set_timestamping(socket.as_fd(), self.rx_flags | self.tx_flags);
             }
             self.keeper = socket;
         }
     }
+}
+
+/// True if the kernel takes these flags.
+fn accepts(flags: u32) -> bool {
+    let any = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+    let socket = options::new(&any, None);
+    socket.is_ok_and(|s| improve(s.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags as i32))
 }
 
 /// Only link-local addresses need their scope; everywhere else it would make equal addresses differ.

@@ -1,7 +1,7 @@
 //! Control messages (`cmsg`) of sockets as bytes and back, without unsafe code.
 
 use std::net::IpAddr;
-use truechimer_engine::time::Raw;
+use truechimer_engine::time::{PhcTime, Raw};
 
 const HEADER: usize = size_of::<libc::cmsghdr>();
 const WORD: usize = size_of::<usize>();
@@ -10,6 +10,10 @@ const WORD: usize = size_of::<usize>();
 const SCM_TIMESTAMPING: i32 = libc::SO_TIMESTAMPING;
 const SCM_TIMESTAMPNS: i32 = libc::SO_TIMESTAMPNS;
 const SCM_TIMESTAMP: i32 = libc::SO_TIMESTAMP;
+const SCM_TIMESTAMPING_PKTINFO: i32 = 58;
+const SCM_TS_OPT_ID: i32 = 81;
+/// Of the three times of `SCM_TIMESTAMPING`, the one of the network card.
+const HARDWARE: usize = 4 * WORD;
 /// `SO_EE_ORIGIN_TIMESTAMPING` and `SCM_TSTAMP_SND` of linux/errqueue.h.
 const ORIGIN_TIMESTAMPING: u8 = 4;
 const INFO_SENT: u32 = 0;
@@ -36,8 +40,22 @@ pub struct Info {
     pub to: Option<IpAddr>,
     /// Interface that it came in on; 0: unknown.
     pub interface: u32,
+    /// The network card's timestamp, by its own clock.
+    pub hardware: Option<PhcTime>,
+    /// Interface that took it, and octets of the frame; 0: unknown.
+    pub frame: Option<(u32, u32)>,
     /// It is a datagram of ours, looped back because it has left.
     pub sent: bool,
+    /// The number under which it was looped back.
+    pub id: u32,
+}
+
+impl Info {
+    /// Index of the interface whose card took the timestamp; 0: unknown.
+    pub fn taken_by(&self) -> u32 {
+        let told = self.frame.map_or(0, |(interface, _)| interface);
+        if told == 0 { self.interface } else { told }
+    }
 }
 
 fn bytes<const N: usize>(data: &[u8], at: usize) -> Option<[u8; N]> {
@@ -78,8 +96,16 @@ pub fn decode(data: &[u8]) -> Info {
             // Software, deprecated, hardware.
             (libc::SOL_SOCKET, SCM_TIMESTAMPING | SCM_TIMESTAMPNS) => {
                 info.stamp = stamp(payload, 0, 1).or(info.stamp);
+                let hardware = stamp(payload, HARDWARE, 1);
+                info.hardware = hardware
+                    .map(|at| PhcTime::new(at.sec(), at.nsec()))
+                    .or(info.hardware);
             }
             (libc::SOL_SOCKET, SCM_TIMESTAMP) => info.stamp = stamp(payload, 0, 1000).or(info.stamp),
+            (libc::SOL_SOCKET, SCM_TIMESTAMPING_PKTINFO) => {
+                let number = |at| bytes(payload, at).map(u32::from_ne_bytes);
+                info.frame = number(0).zip(number(4));
+            }
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                 // The address to answer from; the header's destination may be a broadcast address.
                 let local = bytes::<4>(payload, 4).filter(|local| local != &[0; 4]);
@@ -96,6 +122,7 @@ pub fn decode(data: &[u8]) -> Info {
                 info.sent = errno == Some(libc::ENOMSG)
                     && payload.get(4) == Some(&ORIGIN_TIMESTAMPING)
                     && what == Some(INFO_SENT);
+                info.id = bytes(payload, 12).map_or(0, u32::from_ne_bytes);
             }
             _ => {}
         }
@@ -153,6 +180,11 @@ impl Builder {
         self.push(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes());
     }
 
+    /// Gives the datagram a number under which it is looped back.
+    pub fn id(&mut self, id: u32) {
+        self.push(libc::SOL_SOCKET, SCM_TS_OPT_ID, &id.to_ne_bytes());
+    }
+
     /// The messages.
     pub fn bytes(&self) -> &[u8] {
         self.control.0.get(..self.length).unwrap_or_default()
@@ -195,6 +227,14 @@ mod tests {
         let mut builder = Builder::EMPTY;
         builder.push(libc::SOL_SOCKET, SCM_TIMESTAMPING, &[0; 48]);
         assert_eq!(decode(builder.bytes()).stamp, None, "zero is no timestamp");
+        // Software time, nothing, time of the card; then interface 3 and 90 octets.
+        let times = [[0; 32].as_slice(), &spec].concat();
+        builder.push(libc::SOL_SOCKET, SCM_TIMESTAMPING, &times);
+        let frame = [3_u32, 90, 0, 0].map(u32::to_ne_bytes);
+        builder.push(libc::SOL_SOCKET, SCM_TIMESTAMPING_PKTINFO, frame.as_flattened());
+        let info = decode(builder.bytes());
+        assert_eq!(info.hardware, Some(PhcTime::new(1_700_000_000, 123_456)));
+        assert_eq!((info.stamp, info.frame), (None, Some((3, 90))));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod control;
 pub mod date;
 pub mod error;
 pub mod filter;
+pub mod hardware;
 pub mod name;
 pub mod process;
 pub mod random;

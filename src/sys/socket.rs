@@ -16,6 +16,18 @@ pub const MAX_DATAGRAM: usize = 2048;
 
 /// Flags of `SO_TIMESTAMPING` (linux/net_tstamp.h).
 pub mod timestamping {
+    /// Transmit timestamps by the network card.
+    pub const TX_HARDWARE: u32 = 1 << 0;
+    /// Receive timestamps by the network card.
+    pub const RX_HARDWARE: u32 = 1 << 2;
+    /// Report the network card's timestamps as they are.
+    pub const RAW_HARDWARE: u32 = 1 << 6;
+    /// Number the looped-back datagrams.
+    pub const OPT_ID: u32 = 1 << 7;
+    /// Tell the interface and length of received packets.
+    pub const OPT_PKTINFO: u32 = 1 << 13;
+    /// Transmit timestamps by both kernel and network card.
+    pub const OPT_TX_SWHW: u32 = 1 << 14;
     /// Transmit timestamps by the kernel.
     pub const TX_SOFTWARE: u32 = 1 << 1;
     /// Receive timestamps by the kernel.
@@ -158,6 +170,8 @@ pub struct Sending<'a> {
     pub from: Option<(IpAddr, u32)>,
     /// Flags of a control message `SO_TIMESTAMPING`.
     pub timestamping: Option<u32>,
+    /// Number under which the datagram is looped back.
+    pub id: Option<u32>,
 }
 
 /// Sends one datagram without waiting.
@@ -168,6 +182,9 @@ pub fn send(socket: BorrowedFd<'_>, how: &Sending<'_>, payload: &[u8]) -> io::Re
     let mut control = Builder::EMPTY;
     if let Some(flags) = how.timestamping {
         control.timestamping(flags);
+    }
+    if let Some(id) = how.id {
+        control.id(id);
     }
     if let Some((local, interface)) = how.from {
         control.from(local, interface);
@@ -248,6 +265,7 @@ mod tests {
             to: Some(&to),
             from: Some((IpAddr::from([127, 0, 0, 1]), 0)),
             timestamping: Some(timestamping::TX_SOFTWARE),
+            id: None,
         };
         send(a.as_fd(), &how, b"first packet").unwrap();
         send(a.as_fd(), &how, b"second").unwrap();

@@ -19,8 +19,6 @@ const MISSING: &[Feature] = &[
     ("nts", |c| c.sources.iter().any(|s| s.nts)),
     ("ntsserverkey", |c| !c.network.nts.server_keys.is_empty()),
     ("ntsservercert", |c| !c.network.nts.server_certs.is_empty()),
-    ("hwtimestamp", |c| !c.network.hw_timestamps.is_empty()),
-    ("maxtxbuffers", |c| c.network.max_tx_buffers != 0),
     ("rtcfile", |c| c.clock.rtc_file.is_some()),
 ];
 

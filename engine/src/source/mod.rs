@@ -28,4 +28,6 @@ struct Settings {
     logs: Logs,
     /// `ptpport` is set.
     ptp: bool,
+    /// How long a response waits for the transmit timestamp of the network card, s.
+    hardware_timeout: Option<f64>,
 }

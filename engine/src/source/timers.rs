@@ -20,6 +20,8 @@ pub(super) enum Class {
 pub(super) enum Alarm {
     /// A source transmits.
     Transmit(SourceId),
+    /// A source looks at a response that waited for a transmit timestamp.
+    Saved(SourceId),
     /// A source closes the socket of a request that got no reply.
     CloseSocket(SourceId),
     /// The next round of name resolving.

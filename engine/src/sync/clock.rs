@@ -15,6 +15,8 @@ use crate::time::{Cooked, Era, FastBy, Mono, Ppm, Raw};
 
 /// Largest frequency that can be configured, ppm.
 const MAX_DRIFT: f64 = 100_000.0;
+/// Steps of [`Cook::uncook`]: enough for the fastest slew.
+const UNCOOK_STEPS: usize = 20;
 /// Errors of the kernel's status are limited to this, s; at the limit it counts as unsynchronised.
 const MAX_SYNC_ERROR: f64 = 16.0;
 
@@ -50,6 +52,21 @@ impl Cook {
             Cooked::new(raw.sec(), raw.nsec()).plus(self.correction(raw)),
             error,
         )
+    }
+
+    /// The raw time that is cooked to this, to a nanosecond.
+    #[must_use]
+    pub fn uncook(&self, cooked: Cooked) -> Raw {
+        let mut raw = Raw::new(cooked.sec(), cooked.nsec());
+        // The correction is a line of small slope: each step leaves a small part of the distance.
+        for _ in 0..UNCOOK_STEPS {
+            let off = cooked - self.cook(raw).0;
+            if off.abs() < 1e-9 {
+                break;
+            }
+            raw = raw.plus(off);
+        }
+        raw
     }
 }
 

@@ -21,6 +21,7 @@ pub mod manual;
 mod mix;
 pub mod mono;
 mod null;
+pub mod phc;
 pub mod poll;
 pub mod quantile;
 pub mod reference;

@@ -5,8 +5,8 @@ use crate::random::Random;
 
 /// Independent estimates; their median counts.
 const ESTIMATES: usize = 7;
-/// Limit of the step, in multiples of the smallest step, while the estimate goes back and forth.
-const MIN_STEP_LIMIT: f64 = -100.0;
+/// So many steps in the same direction until they grow, after the estimate has gone back and forth for long.
+const LARGE_STEP_DELAY: f64 = 100.0;
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Estimate {
@@ -17,7 +17,7 @@ struct Estimate {
 
 impl Estimate {
     /// One step of the frugal estimator; `r` is uniform in [0, 1].
-    fn update(&mut self, value: f64, r: f64, probability: f64, min_step: f64) {
+    fn update(&mut self, value: f64, r: f64, probability: f64, min_step: f64, step_limit: f64) {
         let up = value >= self.value;
         if (up && r < 1.0 - probability) || (!up && r < probability) {
             return;
@@ -43,7 +43,7 @@ impl Estimate {
             self.step = min_step;
         }
         self.up = up;
-        self.step = self.step.max(MIN_STEP_LIMIT * min_step);
+        self.step = self.step.max(step_limit);
     }
 }
 
@@ -54,17 +54,27 @@ pub struct DelayQuantile {
     started: bool,
     probability: f64,
     min_step: f64,
+    /// Smallest step while the estimate goes back and forth, s.
+    step_limit: f64,
 }
 
 impl DelayQuantile {
     /// `p` is the probability (rounded to 1 %, 0.05 to 0.95), `precision` that of the local clock (s).
     #[must_use]
     pub fn new(p: f64, precision: f64) -> Self {
+        let probability = libm::round(p.clamp(0.05, 0.95) * 100.0) / 100.0;
+        Self::with(probability, precision / 2.0, LARGE_STEP_DELAY)
+    }
+
+    /// With this probability; steps are `min_step` s at least, and become longer after as many as `large_step_delay`
+    /// in the same direction.
+    pub(super) fn with(probability: f64, min_step: f64, large_step_delay: f64) -> Self {
         Self {
             estimates: [Estimate::default(); ESTIMATES],
             started: false,
-            probability: libm::round(p.clamp(0.05, 0.95) * 100.0) / 100.0,
-            min_step: precision / 2.0,
+            probability,
+            min_step,
+            step_limit: -large_step_delay * min_step,
         }
     }
 
@@ -86,7 +96,8 @@ impl DelayQuantile {
             return;
         }
         for estimate in &mut self.estimates {
-            estimate.update(delay, random.uniform(), self.probability, self.min_step);
+            let r = random.uniform();
+            estimate.update(delay, r, self.probability, self.min_step, self.step_limit);
         }
     }
 
@@ -119,7 +130,7 @@ mod tests {
         let values = [1.2, 1.5, 1.9, 1.6, 1.4, 1.5, 1.7, 1.6, 1.4];
         let steps = [0.2, 0.3, 0.4, 0.1, 0.2, 0.1, 0.2, 0.1, 0.2];
         for ((input, value), step) in inputs.into_iter().zip(values).zip(steps) {
-            e.update(input, 1.0, 0.5, 0.1);
+            e.update(input, 1.0, 0.5, 0.1, -10.0);
             assert!(
                 (e.value - value).abs() < 1e-9 && (e.step - step).abs() < 1e-9,
                 "{e:?}"

@@ -92,6 +92,11 @@ wall_clock! {
     Cooked
 }
 
+wall_clock! {
+    /// A reading of the hardware clock of a network card, on a scale of its own (often TAI).
+    PhcTime
+}
+
 impl Cooked {
     /// This instant as it would have been read had the change of frequency `dfreq` (dimensionless) and phase
     /// `doffset` (s, positive: the clock was fast and is moved back), made at cooked time `when`, always been
@@ -124,6 +129,17 @@ impl Sub for Mono {
     fn sub(self, other: Self) -> f64 {
         1e-9 * self.0.wrapping_sub(other.0) as f64
     }
+}
+
+/// The clock of the card between two readings of ours.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PhcReading {
+    /// Our clock before.
+    pub before: Raw,
+    /// The card's.
+    pub phc: PhcTime,
+    /// Our clock after.
+    pub after: Raw,
 }
 
 /// The timers' clock and the kernel's clock, read together.

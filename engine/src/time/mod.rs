@@ -5,7 +5,7 @@ mod ntp;
 mod units;
 mod utc;
 
-pub use instant::{Cooked, Mono, Now, Raw};
+pub use instant::{Cooked, Mono, Now, PhcReading, PhcTime, Raw};
 pub use ntp::{Era, NtpTimestamp, fuzz};
 pub use units::{FastBy, Ppm, SlowBy, pow2};
 pub use utc::{Utc, days_since_1970, utc};

@@ -151,6 +151,15 @@ struct Undo {
     burst_total: i32,
 }
 
+/// A response that waits for the transmit timestamp of its request.
+#[derive(Debug)]
+struct Saved {
+    bytes: Vec<u8>,
+    rx: LocalTime,
+    to: Option<IpAddr>,
+    timer: Option<TimerId>,
+}
+
 /// How the next packet is to be made.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
@@ -185,6 +194,7 @@ pub struct Association {
     undo: Option<Undo>,
     transmit_timer: Option<TimerId>,
     close_timer: Option<TimerId>,
+    saved: Option<Saved>,
     last_reply: Option<LastReply>,
     totals: Totals,
 }
@@ -221,6 +231,7 @@ impl Association {
             undo: None,
             transmit_timer: None,
             close_timer: None,
+            saved: None,
             last_reply: None,
             totals: Totals::default(),
             params,
@@ -359,6 +370,9 @@ impl Association {
             &mut self.exchange.init_local_rx,
         ] {
             time.announce(change);
+        }
+        if let Some(saved) = &mut self.saved {
+            saved.rx.announce(change);
         }
         if let Some(filter) = &mut self.filter {
             filter.announce(change);

@@ -1,10 +1,11 @@
 //! What a response leads to (`spec/ntp.md` sections 2.11 and 2.12, `spec/sync.md` 3.4 and 3.6).
 
 use super::response::{Measured, Response, Tests, UNSYNCHRONISED};
-use super::{Association, Env, LastReply, LocalTime, MonoState, Operating};
+use super::{Association, Env, LastReply, LocalTime, MonoState, Operating, Saved};
 use crate::event::record::{Measurement, Record};
 use crate::event::source::SourceEvent;
 use crate::io::Origin;
+use crate::source::timers::Alarm;
 use crate::sync::sample::{Leap, Sample};
 use crate::time::{NtpTimestamp, SlowBy, pow2};
 use crate::wire::ntp::{Auth, Packet, refid};
@@ -47,8 +48,14 @@ impl Association {
         packet: &Packet<'_>,
         rx: LocalTime,
         to: Option<IpAddr>,
+        saved: bool,
     ) -> bool {
         let (mut tests, r) = self.basic_tests(packet, rx, to, env);
+        // Keys may have changed since it came in.
+        tests.t5 |= saved;
+        if !saved && tests.synced() && self.save(env, &r) {
+            return false;
+        }
         let h = &packet.header;
         let kod_rate =
             tests.t1 && tests.t2 && tests.t5 && h.leap == 3 && h.stratum == 0 && h.refid == refid::RATE;
@@ -77,6 +84,36 @@ impl Association {
         }
         self.log(env, &r, &tests, measured.as_ref());
         good
+    }
+
+    /// Puts a response aside if the transmit timestamp of its request may still come from the network card
+    /// (`spec/ntp.md` 6.5).
+    fn save(&mut self, env: &mut Env<'_, '_>, r: &Response<'_>) -> bool {
+        let Some(timeout) = env.settings.hardware_timeout else {
+            return false;
+        };
+        if self.exchange.valid_rx || self.local_tx.origin == Origin::Hardware || self.totals.good_rx == 0 {
+            return false;
+        }
+        let timers = &mut env.io.timers;
+        self.saved = Some(Saved {
+            bytes: r.packet.bytes().to_vec(),
+            rx: r.rx,
+            to: r.to,
+            timer: Some(timers.arm(env.cx.now.mono, timeout, Alarm::Saved(self.id))),
+        });
+        true
+    }
+
+    /// Takes the response that was put aside. True if it was good; none if there is none.
+    pub(in crate::source) fn process_saved(&mut self, env: &mut Env<'_, '_>) -> Option<bool> {
+        let mut saved = self.saved.take()?;
+        env.io.timers.cancel(&mut saved.timer);
+        let packet = Packet::parse(&saved.bytes).ok()?;
+        if !self.is_listening() {
+            return None;
+        }
+        Some(self.on_response(env, &packet, saved.rx, saved.to, true))
     }
 
     /// `spec/ntp.md` 2.11 step 1.

@@ -147,6 +147,10 @@ impl Association {
     pub(in crate::source) fn stop(&mut self, env: &mut Env<'_, '_>) {
         env.io.timers.cancel(&mut self.transmit_timer);
         env.io.timers.cancel(&mut self.close_timer);
+        if let Some(saved) = &mut self.saved {
+            env.io.timers.cancel(&mut saved.timer);
+        }
+        self.saved = None;
         env.io.close(&mut self.socket);
         self.plan = None;
     }
@@ -175,9 +179,18 @@ impl Association {
         }
     }
 
-    /// The transmit timer fired: decides what to send and asks for it to be sent.
-    pub(in crate::source) fn on_transmit(&mut self, env: &mut Env<'_, '_>) {
+    /// The transmit timer has fired.
+    pub(in crate::source) fn begin_transmit(&mut self) {
         self.transmit_timer = None;
+    }
+
+    /// The next transmission is planned.
+    pub(in crate::source) fn is_transmit_armed(&self) -> bool {
+        self.transmit_timer.is_some()
+    }
+
+    /// After [`Self::begin_transmit`]: decides what to send and asks for it to be sent.
+    pub(in crate::source) fn on_transmit(&mut self, env: &mut Env<'_, '_>) {
         let was_burst = self.in_burst();
         match self.mode {
             // The last packet of a burst is a normal poll.

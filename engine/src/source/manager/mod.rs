@@ -83,6 +83,7 @@ impl Manager {
                 keys,
                 logs: config.files.logs,
                 ptp: config.network.ptp_port != 0,
+                hardware_timeout: None,
             },
             io: Io::new(&config.network, port),
             table: BTreeMap::new(),
@@ -125,6 +126,11 @@ impl Manager {
         self.settings.keys = keys;
     }
 
+    /// Network cards take timestamps: a response that comes before that of its request waits so long for it, s.
+    pub fn set_hardware_timeout(&mut self, timeout: Option<f64>) {
+        self.settings.hardware_timeout = timeout;
+    }
+
     /// Tells which socket of the server serves a family; peers send from it.
     pub fn set_server_socket(&mut self, v6: bool, socket: Option<SocketId>) {
         self.io.set_server(v6, socket);
@@ -159,9 +165,8 @@ impl Manager {
             && let Some(alarm) = self.io.timers.pop_due(cx.now.mono)
         {
             match alarm {
-                Alarm::Transmit(id) => {
-                    self.with(cx, discipline, id, Association::on_transmit);
-                }
+                Alarm::Transmit(id) => self.on_transmit(cx, discipline, id),
+                Alarm::Saved(id) => self.process_saved(cx, discipline, id),
                 Alarm::CloseSocket(id) => {
                     self.with(cx, discipline, id, Association::on_close);
                 }
@@ -222,19 +227,46 @@ impl Manager {
         if !association.is_listening() || expected != Some(on) {
             return Handled::Consumed;
         }
+        self.process_saved(cx, discipline, id);
         let good = self.with(cx, discipline, id, |association, env| {
-            association.on_response(env, &packet, rx, to)
+            association.on_response(env, &packet, rx, to, false)
         });
-        if good == Some(true) {
+        self.responded(cx, discipline, id, good == Some(true));
+        Handled::Consumed
+    }
+
+    /// After a response was looked at.
+    fn responded(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, id: SourceId, good: bool) {
+        if good {
             self.confirm(cx, discipline, id);
             self.refresh_oldest(cx);
         }
         self.replace_bad(cx, discipline);
-        Handled::Consumed
+    }
+
+    /// Looks at the response that waits for the transmit timestamp of its request, if there is one.
+    fn process_saved(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, id: SourceId) {
+        let good = self
+            .with(cx, discipline, id, Association::process_saved)
+            .flatten();
+        if let Some(good) = good {
+            self.responded(cx, discipline, id, good);
+        }
+    }
+
+    fn on_transmit(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, id: SourceId) {
+        self.with(cx, discipline, id, |association, _| association.begin_transmit());
+        self.process_saved(cx, discipline, id);
+        self.with(cx, discipline, id, |association, env| {
+            // The response that waited may have planned the next request.
+            if !association.is_transmit_armed() {
+                association.on_transmit(env);
+            }
+        });
     }
 
     /// A better transmit timestamp. False if the token is not ours.
-    pub fn sent(&mut self, discipline: &Discipline, token: Token, tx: Stamp) -> bool {
+    pub fn sent(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, token: Token, tx: Stamp) -> bool {
         if token.0 & TOKEN == 0 {
             return false;
         }
@@ -250,6 +282,9 @@ impl Manager {
                     ..LocalTime::default()
                 },
             );
+        }
+        if tx.origin == Origin::Hardware {
+            self.process_saved(cx, discipline, id);
         }
         true
     }

@@ -367,6 +367,37 @@ fn peers_tell_their_root_and_their_monotonic_time() {
 }
 
 #[test]
+fn a_response_waits_for_the_timestamp_of_the_network_card() {
+    let mut sim = Sim::with_source(good(), fast);
+    sim.node().manager.set_hardware_timeout(Some(0.001));
+    sim.run(5.0);
+    let node = sim.node();
+    let waits: Vec<f64> = node
+        .lines
+        .iter()
+        .zip(&node.sent)
+        .map(|((at, line), (sent, ..))| {
+            assert_eq!(tests(line), "111 111 1111");
+            assert_eq!((line.tx_origin, line.rx_origin), ('K', 'K'));
+            at - sent - 2.0 * ONE_WAY
+        })
+        .collect();
+    // Not before the first good one; then in vain, as this card is silent.
+    assert!(waits.len() >= 4 && waits[0] < 1e-4, "{waits:?}");
+    assert!(
+        waits[1..].iter().all(|wait| (0.001..0.0011).contains(wait)),
+        "{waits:?}"
+    );
+    // Without cards nothing waits.
+    sim.node().manager.set_hardware_timeout(None);
+    let before = sim.node().lines.len();
+    sim.run(8.0);
+    let node = sim.node();
+    let (at, _) = node.lines[before + 1];
+    assert!(at - node.sent[before + 1].0 - 2.0 * ONE_WAY < 1e-4);
+}
+
+#[test]
 fn a_loop_is_noticed() {
     let mut sim = Sim::with_source(
         Box::new(|request| {

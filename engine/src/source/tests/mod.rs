@@ -272,7 +272,7 @@ impl Sim {
                     "sent to a closed socket"
                 );
                 let tx = Stamp::new(node.world.kernel.now().raw.plus(3e-6), Origin::Kernel);
-                assert!(node.manager.sent(&node.discipline, token.unwrap(), tx));
+                assert!(node.event(|m, cx, d| m.sent(cx, d, token.unwrap(), tx)));
                 let count = node.sent.len();
                 node.sent.push((at, to, bytes.to_vec()));
                 let peer = (0..self.nodes.len()).find(|i| node_ip(*i) == to.ip());
