@@ -263,3 +263,65 @@ fn dump_files_are_loaded_and_removed() {
     });
     assert_eq!(daemon.stop().code(), Some(0));
 }
+
+#[test]
+fn files_that_cannot_be_used() {
+    let namespace = Namespace::new();
+    let dir = TempDir::new();
+    dir.write("file", "");
+    fs::create_dir(dir.join("drift")).unwrap();
+    let at = dir.display();
+    let directives = [
+        format!("driftfile {at}/drift"),
+        format!("logdir {at}/file/logs"),
+        format!("dumpdir {at}/new/../dump"),
+    ];
+    let directives = directives.each_ref().map(String::as_str);
+    let done = finish(&mut client(&namespace, &["-t", "0"], &directives), LIMIT);
+    // The file can't be written at the end, either; the reason depends on what the daemon may do by then.
+    assert_eq!(
+        messages(&done.stderr)[..4],
+        [
+            format!("{at}/file is not directory"),
+            format!("Could not read valid frequency and skew from driftfile {at}/drift"),
+            "Timeout reached".to_owned(),
+            "chronyd exiting".to_owned(),
+        ]
+    );
+    assert!(dir.join("dump").is_dir());
+}
+
+#[test]
+fn keys_are_gone_with_their_file() {
+    let namespace = Namespace::new();
+    let daemon = Chronyd::new(&subject()).within(&namespace);
+    let keys = daemon.dir().write("keys", "1 MD5 HEX:00112233445566778899\n");
+    let lines = format!("keyfile {}\nserver 127.0.0.1 key 1 offline", keys.display());
+    let daemon = daemon.config(&lines).start();
+    let auth = || daemon.chronyc(&["-c", "authdata"]).stdout;
+    assert!(auth().starts_with("127.0.0.1,SK,1,1,80,"), "{}", auth());
+    fs::remove_file(keys).unwrap();
+    assert_eq!(daemon.chronyc(&["rekey"]).stdout, "200 OK\n");
+    assert!(auth().starts_with("127.0.0.1,SK,1,0,0,"), "{}", auth());
+}
+
+#[test]
+fn the_selected_source_is_removed() {
+    let (namespace, _server) = world();
+    let daemon = Chronyd::new(&subject())
+        .config("port 0\ncmdport 0\nserver 127.0.0.1 iburst")
+        .within(&namespace)
+        .start();
+    daemon.wait_synchronised(LIMIT);
+    assert_eq!(daemon.chronyc(&["delete", "127.0.0.1"]).stdout, "200 OK\n");
+    let log = daemon.log();
+    let said = messages(&log);
+    assert_eq!(
+        said[said.len() - 2..],
+        [
+            "Removed source 127.0.0.1",
+            "Can't synchronise: no selectable sources (1 unreachable sources)"
+        ],
+        "{log}"
+    );
+}
