@@ -163,6 +163,25 @@ fn every_option_of_the_client_has_an_entry() {
 }
 
 #[test]
+fn every_option_of_the_simulator_has_an_entry() {
+    let text = fs::read_to_string(workspace().join("sim/src/tool/main.rs")).unwrap();
+    let mut expected = Names::from(["d", "h", "-help", "V", "-version"].map(String::from));
+    for made_by in ["time(\"", "flag(\"", "file(\"", ".long(\""] {
+        let names = text
+            .split(made_by)
+            .skip(1)
+            .filter_map(|rest| rest.split('"').next());
+        expected.extend(names.map(|name| format!("-{name}")));
+    }
+    assert!(expected.len() > 10, "{expected:?}");
+    assert_eq!(
+        named(&page("truechimer-sim.1"), "Fl"),
+        expected,
+        "left: truechimer-sim(1), right: sim/src/tool/main.rs"
+    );
+}
+
+#[test]
 fn every_command_has_an_entry() {
     // The list that completion offers; what it leaves out is kept for old scripts.
     let mut expected: Names = constant("chronyc/src/complete.rs", "COMMANDS")
@@ -212,7 +231,7 @@ fn mandoc_finds_no_fault() {
     let mut command = Command::new("mandoc");
     command
         .arg("-Tlint")
-        .args(["chronyc.1", "chrony.conf.5", "chronyd.8"]);
+        .args(["chronyc.1", "truechimer-sim.1", "chrony.conf.5", "chronyd.8"]);
     let done = finish(command.current_dir(dir), Duration::from_secs(30));
     assert!(
         done.status.success() && done.stdout.is_empty() && done.stderr.is_empty(),
