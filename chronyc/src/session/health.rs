@@ -36,15 +36,16 @@ fn problem(t: &TrackingReport, limits: &Health) -> Option<String> {
 }
 
 impl Session {
-    /// Fails with one line that says why if the clock is not well. One request, unless sources are to be
-    /// counted.
+    /// Fails with one line that says why if the clock is not well. One request, unless two or more
+    /// sources are wanted, which have to be counted.
     pub(super) fn health(&mut self, limits: &Health) -> Result<(), Failed> {
         let t = self.ask_tracking()?;
         let mut problem = problem(&t, limits);
+        // A clock that follows anything follows one source.
         if problem.is_none()
-            && let Some(limit) = limits.min_sources
+            && let Some(limit @ 2..) = limits.min_sources
         {
-            let followed = self.followed_sources()?;
+            let followed = self.followed_sources(limit)?;
             if followed < limit {
                 problem = Some(format!("{followed} sources are followed, which is below {limit}"));
             }
@@ -65,8 +66,9 @@ impl Session {
         if healthy { Ok(()) } else { Err(Failed) }
     }
 
-    /// Sources that have a part in the clock: the selected one and those combined with it.
-    fn followed_sources(&mut self) -> Result<u32, Failed> {
+    /// Sources that have a part in the clock: the selected one and those combined with it. Not counted further than to
+    /// `enough`.
+    fn followed_sources(&mut self, enough: u32) -> Result<u32, Failed> {
         let mut followed = 0;
         for index in 0..self.count()? {
             if matches!(
@@ -74,6 +76,9 @@ impl Session {
                 SourceState::Selected | SourceState::Combined
             ) {
                 followed += 1;
+                if followed == enough {
+                    break;
+                }
             }
         }
         Ok(followed)
