@@ -84,13 +84,24 @@ fn made_up_replies_with_any_number_of_sources() {
 
 #[test]
 fn the_same_over_udp() {
-    let mut world = World::new(3, 9);
-    let responder = Responder::udp(move |request| world.answer(request));
-    let port = responder.port().to_string();
-    compare_reports(&["-h", "127.0.0.1", "-p", &port]);
-    // A name for 127.0.0.1 is in every /etc/hosts.
-    for report in ["sources", "sourcestats", "tracking", "clients"] {
-        compare(&["-h", "127.0.0.1", "-p", &port], &[report]);
+    for (host, reports) in [("127.0.0.1", REPORTS), ("::1", &REPORTS[..6])] {
+        let mut world = World::new(3, 9);
+        let address = host.parse().expect("an address");
+        let responder = Responder::udp(address, move |request| world.answer(request));
+        let port = responder.port().to_string();
+        let server = ["-h", host, "-p", &port];
+        for style in STYLES {
+            for report in reports {
+                compare(
+                    &server,
+                    &[style, &report.split(' ').collect::<Vec<_>>()[..]].concat(),
+                );
+            }
+        }
+        // Names of the loopback addresses are in every /etc/hosts.
+        for report in ["sources", "sourcestats", "tracking", "clients"] {
+            compare(&server, &[report]);
+        }
     }
 }
 

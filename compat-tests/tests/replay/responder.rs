@@ -2,7 +2,7 @@
 
 use compat_tests::{TempDir, uninterrupted};
 use std::collections::HashMap;
-use std::net::UdpSocket;
+use std::net::{IpAddr, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,9 +45,12 @@ impl Responder {
         Self::on_unix(by_request(answer))
     }
 
-    /// On UDP of 127.0.0.1.
-    pub(crate) fn udp(answer: impl FnMut(&Request) -> Option<(Status, Reply)> + Send + 'static) -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    /// On UDP of this address.
+    pub(crate) fn udp(
+        address: IpAddr,
+        answer: impl FnMut(&Request) -> Option<(Status, Reply)> + Send + 'static,
+    ) -> Self {
+        let socket = UdpSocket::bind((address, 0)).expect("a free port");
         socket.set_read_timeout(Some(TICK)).expect("time-out of a socket");
         let port = socket.local_addr().expect("address of a bound socket").port();
         let mut answer = by_request(answer);
