@@ -9,6 +9,7 @@ mod oscillator;
 mod random;
 mod world;
 
+pub mod cost;
 pub mod measure;
 pub mod reference;
 pub mod scenario;

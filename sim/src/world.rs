@@ -257,6 +257,17 @@ impl World {
         sockets.any(|socket| socket.port == port && socket.remote.is_none())
     }
 
+    /// False until the start of a node is past `initstepslew`.
+    #[must_use]
+    pub fn is_ready(&self, node: NodeId) -> bool {
+        self.nodes[node.0].engine.is_ready()
+    }
+
+    /// Gives a node one more address.
+    pub fn add_address(&mut self, node: NodeId, address: IpAddr) {
+        self.by_address.insert(address, node);
+    }
+
     /// Hands a node a datagram from somewhere outside of this world.
     pub fn inject(&mut self, node: NodeId, from: SocketAddr, port: u16, bytes: &[u8]) {
         let to = SocketAddr::new(self.nodes[node.0].address, port);
@@ -448,7 +459,7 @@ impl World {
                 Output::Send {
                     on,
                     to,
-                    from: _,
+                    from,
                     bytes,
                     token,
                 } => {
@@ -458,7 +469,7 @@ impl World {
                         node.engine
                             .handle(now, &mut node.clock, Input::Sent { token, tx });
                     }
-                    self.transmit(id, on, to, &bytes);
+                    self.transmit(id, on, from, to, &bytes);
                 }
                 Output::Resolve { query, name } => {
                     let at = self.now + 1_000_000;
@@ -518,11 +529,12 @@ impl World {
         }
     }
 
-    fn transmit(&mut self, from: NodeId, on: SocketId, to: SocketAddr, bytes: &[u8]) {
+    fn transmit(&mut self, from: NodeId, on: SocketId, local: Option<IpAddr>, to: SocketAddr, bytes: &[u8]) {
         let Some(socket) = self.nodes[from.0].sockets.get(&on) else {
             return;
         };
-        let source = SocketAddr::new(self.nodes[from.0].address, socket.port);
+        let local = local.unwrap_or(self.nodes[from.0].address);
+        let source = SocketAddr::new(local, socket.port);
         let Some(&target) = self.by_address.get(&to.ip()) else {
             self.strays.push(Stray {
                 from: source,

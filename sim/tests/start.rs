@@ -144,7 +144,11 @@ fn initstepslew_comes_before_the_configured_sources() {
         let mut config = client_config();
         config.init_step_slew = Some((threshold, vec![World::address(NodeId(0))]));
         let client = world.add(fast(config, offset)).unwrap();
-        world.run(60.0);
+        assert!(!world.is_ready(client));
+        world.run(2.0);
+        assert!(!world.is_ready(client), "still measuring");
+        world.run(58.0);
+        assert!(world.is_ready(client));
         let log: Vec<(f64, String)> = world.log(client).map(|(at, e)| (at, e.to_string())).collect();
         let (first, text) = &log[0];
         assert!(

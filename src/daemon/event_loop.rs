@@ -149,12 +149,17 @@ impl Daemon {
         }
     }
 
-    /// Runs until something ends it; at `deadline` at the latest.
-    pub(super) async fn run(&mut self, events: &mut Events, deadline: Mono) -> Result<(), Fatal> {
+    /// Runs until something ends it, at `deadline` at the latest; or until the start is past `initstepslew`.
+    pub(super) async fn run(
+        &mut self,
+        events: &mut Events,
+        deadline: Mono,
+        until_ready: bool,
+    ) -> Result<(), Fatal> {
         let mut batch = Batch::new();
         loop {
             self.work_off()?;
-            if self.ending.is_some() {
+            if self.ending.is_some() || until_ready && self.engine.is_ready() {
                 return Ok(());
             }
             let wakeup = self

@@ -143,14 +143,24 @@ pub(super) fn start(
         let deadline = args
             .timeout
             .map(|seconds| daemon.now().mono.plus(f64::from(seconds)));
-        notifier.ready()?;
-        if parent.ready().is_err() {
-            daemon.ending = Some(Ending::Wanted);
+        let deadline = deadline.unwrap_or(Mono(i64::MAX));
+        let at_once = daemon.engine.is_ready();
+        if !at_once {
+            add_sources(args, &mut daemon)?;
+            daemon.run(&mut events, deadline, true).await?;
         }
-        add_sources(args, &mut daemon)?;
-        daemon
-            .run(&mut events, deadline.unwrap_or(Mono(i64::MAX)))
-            .await?;
+        if daemon.ending.is_none() {
+            notifier.ready()?;
+            if parent.ready().is_err() {
+                daemon.ending = Some(Ending::Wanted);
+            }
+        }
+        if at_once {
+            add_sources(args, &mut daemon)?;
+        }
+        if at_once || daemon.ending.is_none() {
+            daemon.run(&mut events, deadline, false).await?;
+        }
         logs::info("chronyd exiting");
         // Whoever does not listen any more must not keep us from writing our files.
         let told = notifier.stopping();

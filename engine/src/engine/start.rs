@@ -41,9 +41,9 @@ impl Engine {
     /// Adds the configured sources and those of `sourcedir` files, and begins; with `initstepslew` that comes
     /// first. In the special modes the end comes as [`crate::io::Output::Exit`].
     pub fn start(&mut self, now: Now, kernel: &mut dyn Clock, source_dirs: Vec<SourceConfig>) {
-        let Some((threshold, servers)) = self.config.init_step_slew.take().filter(|(_, servers)| {
-            !servers.is_empty() && !self.restarted && self.discipline.reference.mode().is_normal()
-        }) else {
+        let begins_with_step = self.begins_with_step();
+        let init = self.config.init_step_slew.take();
+        let Some((threshold, servers)) = init.filter(|_| begins_with_step) else {
             self.add_sources(now, kernel, source_dirs);
             return;
         };
@@ -68,6 +68,23 @@ impl Engine {
             source_dirs,
         });
         self.continue_start(now, kernel);
+    }
+
+    /// False while `initstepslew` is before us or runs: others should wait for the clock to be right.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        match self.phase {
+            Phase::New => !self.begins_with_step(),
+            Phase::InitStepSlew(_) => false,
+            Phase::Resolving | Phase::Running | Phase::Ended => true,
+        }
+    }
+
+    fn begins_with_step(&self) -> bool {
+        let init = &self.config.init_step_slew;
+        init.as_ref().is_some_and(|(_, servers)| !servers.is_empty())
+            && !self.restarted
+            && self.discipline.reference.mode().is_normal()
     }
 
     /// The sources of the `sourcedir` files, read again. Not before the configured ones were added.
