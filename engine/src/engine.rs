@@ -13,7 +13,7 @@ use crate::event::clock::{ClockError, ClockEvent};
 use crate::event::server::ServerEvent;
 use crate::io::{HardwareStamp, Input, Output, QueryId, ResolveError, SocketId, Stamp, Token};
 use crate::random::Random;
-use crate::server::BadSubnet;
+use crate::server::{BadSubnet, Server};
 use crate::source::{Handled, Manager};
 use crate::sync::SourceId;
 use crate::sync::cx::{Cx, Outbox};
@@ -387,6 +387,20 @@ impl Engine {
             self.serving
                 .sent(&mut self.discipline, keys, random, now, token, &tx);
         }
+    }
+
+    /// True for a socket of the server: see [`Self::server`].
+    #[must_use]
+    pub fn serves_on(&self, socket: SocketId) -> bool {
+        self.serving.has(socket)
+    }
+
+    /// What answers a batch of requests for which [`crate::server::is_plain`] holds, received on a socket of the
+    /// server. A driver may hand over each of them as [`Input::Datagram`] as well; that only takes longer.
+    pub fn server(&mut self, now: Now, kernel: &mut dyn Clock) -> Server<'_> {
+        with_cx!(self, now, kernel, |cx| self.discipline.check_jump(cx));
+        self.serving
+            .server(&mut self.discipline, &self.keys, &mut *self.random, now)
     }
 
     fn not_sent(&mut self, now: Now, kernel: &mut dyn Clock, on: SocketId) {

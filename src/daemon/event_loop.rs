@@ -5,15 +5,18 @@ use super::{Fatal, dumps, keys, mail};
 use crate::clock::{SystemClock, read_temperature, write_drift};
 use crate::config_files::ConfigFiles;
 use crate::logs::{self, LogFiles, MessageLog};
-use crate::net::{Arrival, CommandSockets, Key, NtpSockets, Resolver, Signed, Signer, Wake, Wakes};
+use crate::net::{
+    Arrival, CommandSockets, Key, NtpSockets, Resolver, Responder, Signed, Signer, Wake, Wakes,
+};
 use crate::sys::error::reason;
-use crate::sys::socket::{Batch, Queue};
+use crate::sys::socket::{Batch, Queue, Received};
 use crate::sys::timer::Timer;
 use crate::sys::watch;
 use std::io;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::yield_now;
 use truechimer_engine::config::{AddressFamily, Config, source_files};
 use truechimer_engine::engine::Engine;
 use truechimer_engine::event::{Event, Severity};
@@ -21,7 +24,7 @@ use truechimer_engine::io::{FileJob, Input, Output, SocketId, SocketSpec};
 use truechimer_engine::time::{Mono, Now};
 
 /// Batches taken from one socket before others get their turn.
-const MAX_BATCHES: usize = 4;
+pub(super) const MAX_BATCHES: usize = 4;
 
 /// How long (s) the files of the leap second database are taken to be unchanged: chrony reads them at most
 /// this often.
@@ -56,6 +59,8 @@ pub(super) struct Daemon {
     pub(super) ending: Option<Ending>,
     /// When the files of the leap second database were read.
     pub(super) leaps_read: Mono,
+    /// There is more to read where the loop was last; others come first.
+    pub(super) hurried: bool,
 }
 
 /// What the loop waits for.
@@ -157,6 +162,7 @@ impl Daemon {
         until_ready: bool,
     ) -> Result<(), Fatal> {
         let mut batch = Batch::new();
+        let mut responder = Responder::new();
         loop {
             self.work_off()?;
             if self.ending.is_some() || until_ready && self.engine.is_ready() {
@@ -182,7 +188,11 @@ impl Daemon {
                 self.handle(now, Input::Timeout)?;
             }
             if let Some(wake) = wake {
-                self.wake(wake, &mut batch)?;
+                self.wake(wake, &mut batch, &mut responder)?;
+            }
+            if std::mem::take(&mut self.hurried) {
+                // Without this the loop would never look at anything but its own queue.
+                yield_now().await;
             }
         }
     }
@@ -204,7 +214,7 @@ impl Daemon {
         self.engine.reload_leaps(files.list(config), files.zone(config));
     }
 
-    fn wake(&mut self, wake: Wake, batch: &mut Batch) -> Result<(), Fatal> {
+    fn wake(&mut self, wake: Wake, batch: &mut Batch, responder: &mut Responder) -> Result<(), Fatal> {
         match wake {
             Wake::Stop => self.ending = Some(Ending::Wanted),
             Wake::Resolved(query, result) => {
@@ -214,6 +224,9 @@ impl Daemon {
             }
             Wake::Socket(Key::Resolver) => self.read_answers()?,
             Wake::Socket(Key::Signer) => self.read_signed(),
+            Wake::Socket(Key::Ntp(socket)) if self.serves_in_batches(socket) => {
+                self.serve(socket, responder)?;
+            }
             Wake::Socket(Key::Ntp(socket)) => self.read_ntp(socket, batch)?,
             Wake::Socket(key) => self.read_commands(key, batch)?,
         }
@@ -227,34 +240,7 @@ impl Daemon {
             while self.sockets.receive(socket, queue, batch) {
                 let now = self.now();
                 for received in batch.datagrams() {
-                    match self.sockets.arrival(socket, queue, &received, now.raw) {
-                        Some(Arrival::Datagram {
-                            from,
-                            to,
-                            bytes,
-                            rx,
-                            hardware,
-                        }) => {
-                            self.refresh_phc(now, hardware.map(|stamp| stamp.interface))?;
-                            self.handle(
-                                now,
-                                Input::Datagram {
-                                    on: socket,
-                                    from,
-                                    to,
-                                    bytes,
-                                    rx,
-                                    hardware,
-                                },
-                            )?;
-                        }
-                        Some(Arrival::Sent { token, tx }) => self.handle(now, Input::Sent { token, tx })?,
-                        Some(Arrival::SentHardware { token, tx }) => {
-                            self.refresh_phc(now, Some(tx.interface))?;
-                            self.handle(now, Input::SentHardware { token, tx })?;
-                        }
-                        None => {}
-                    }
+                    self.arrived(socket, queue, &received, now)?;
                 }
                 batches += 1;
                 if batches == MAX_BATCHES {
@@ -262,6 +248,45 @@ impl Daemon {
                     break;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Tells the engine what a datagram means.
+    pub(super) fn arrived(
+        &mut self,
+        socket: SocketId,
+        queue: Queue,
+        received: &Received<'_>,
+        now: Now,
+    ) -> Result<(), Fatal> {
+        match self.sockets.arrival(socket, queue, received, now.raw) {
+            Some(Arrival::Datagram {
+                from,
+                to,
+                bytes,
+                rx,
+                hardware,
+            }) => {
+                self.refresh_phc(now, hardware.map(|stamp| stamp.interface))?;
+                self.handle(
+                    now,
+                    Input::Datagram {
+                        on: socket,
+                        from,
+                        to,
+                        bytes,
+                        rx,
+                        hardware,
+                    },
+                )?;
+            }
+            Some(Arrival::Sent { token, tx }) => self.handle(now, Input::Sent { token, tx })?,
+            Some(Arrival::SentHardware { token, tx }) => {
+                self.refresh_phc(now, Some(tx.interface))?;
+                self.handle(now, Input::SentHardware { token, tx })?;
+            }
+            None => {}
         }
         Ok(())
     }
@@ -326,13 +351,14 @@ impl Daemon {
     }
 
     /// There may be more to read, which nothing else would announce.
-    fn come_back(&self, key: Key) {
+    pub(super) fn come_back(&mut self, key: Key) {
+        self.hurried = true;
         if let Some(wakes) = &self.wakes {
             wakes.push(Wake::Socket(key));
         }
     }
 
-    fn handle(&mut self, now: Now, input: Input<'_>) -> Result<(), Fatal> {
+    pub(super) fn handle(&mut self, now: Now, input: Input<'_>) -> Result<(), Fatal> {
         self.engine.handle(now, self.clock.as_clock(), input);
         self.work_off()
     }

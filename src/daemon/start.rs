@@ -82,6 +82,7 @@ pub(super) fn start(
         wakes: None,
         ending: None,
         leaps_read: clock_time,
+        hurried: false,
     };
     if let Some(keys) = loaded_keys {
         daemon.engine.set_keys(keys);

@@ -4,8 +4,8 @@
 use crate::sys;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use truechimer_engine::io::{QueryId, ResolveError, SocketId};
@@ -59,34 +59,71 @@ impl Wakes {
 /// A socket being watched; ends with this.
 #[derive(Debug)]
 pub(super) struct Watch {
-    fd: Arc<AsyncFd<OwnedFd>>,
+    fd: Arc<OwnedFd>,
+    key: Key,
+    wakes: Wakes,
+    /// There was something on the error queue.
+    errors: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
 impl Watch {
     /// To be called within the runtime.
     pub(super) fn new(fd: OwnedFd, key: Key, wakes: Wakes) -> std::io::Result<Self> {
+        let (fd, errors) = (Arc::new(fd), Arc::new(AtomicBool::new(false)));
+        let task = Self::spawn(&fd, key, &wakes, &errors)?;
+        Ok(Self {
+            fd,
+            key,
+            wakes,
+            errors,
+            task,
+        })
+    }
+
+    fn spawn(
+        fd: &Arc<OwnedFd>,
+        key: Key,
+        wakes: &Wakes,
+        errors: &Arc<AtomicBool>,
+    ) -> std::io::Result<JoinHandle<()>> {
         // Error: transmit timestamps.
-        let fd = Arc::new(sys::watch::descriptor(fd, Interest::READABLE | Interest::ERROR)?);
-        let watched = fd.clone();
-        let task = tokio::spawn(async move {
-            while let Ok(mut guard) = watched.ready(Interest::READABLE | Interest::ERROR).await {
+        let interest = Interest::READABLE | Interest::ERROR;
+        let watched = sys::watch::descriptor(fd.clone(), interest)?;
+        let (wakes, errors) = (wakes.clone(), errors.clone());
+        Ok(tokio::spawn(async move {
+            while let Ok(mut guard) = watched.ready(interest).await {
+                if guard.ready().is_error() {
+                    errors.store(true, Ordering::Relaxed);
+                }
                 // Cleared before reading: what arrives meanwhile is announced again, and the loop reads until
                 // nothing is left.
-                let ended = guard.ready().is_read_closed();
                 guard.clear_ready();
                 wakes.push(Wake::Socket(key));
-                // That the other side has gone is not cleared, and nothing comes any more.
-                if ended {
-                    return;
-                }
             }
-        });
-        Ok(Self { fd, task })
+        }))
     }
 
     pub(super) fn fd(&self) -> &OwnedFd {
-        self.fd.get_ref()
+        &self.fd
+    }
+
+    /// Stops watching: whoever reads the socket all the time need not be told of each datagram, for which the kernel
+    /// takes its time, also with each that is sent.
+    pub(super) fn rest(&self) {
+        self.task.abort();
+    }
+
+    /// Watches again; false if that is not possible yet.
+    pub(super) fn resume(&mut self) -> bool {
+        if !self.task.is_finished() {
+            return false;
+        }
+        match Self::spawn(&self.fd, self.key, &self.wakes, &self.errors) {
+            Ok(task) => self.task = task,
+            Err(_) => return false,
+        }
+        true
     }
 }
 
@@ -110,6 +147,26 @@ impl Descriptor {
         match self {
             Self::Plain(fd) => fd,
             Self::Watched(watch) => watch.fd(),
+        }
+    }
+
+    /// True, once, if something was announced on the error queue.
+    pub(super) fn take_errors(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Watched(watch) => watch.errors.swap(false, Ordering::Relaxed),
+        }
+    }
+
+    /// Stops or resumes watching; false if that is not possible now.
+    pub(super) fn set_watched(&mut self, watched: bool) -> bool {
+        match self {
+            Self::Plain(_) => true,
+            Self::Watched(watch) if watched => watch.resume(),
+            Self::Watched(watch) => {
+                watch.rest();
+                true
+            }
         }
     }
 

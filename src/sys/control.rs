@@ -130,46 +130,46 @@ pub fn decode(data: &[u8]) -> Info {
     info
 }
 
-/// Control messages of a datagram to be sent.
+/// Control messages of a datagram to be sent, written into a buffer.
 #[derive(Debug)]
-pub struct Builder {
-    control: Control,
+pub struct Builder<'a> {
+    room: &'a mut [u8],
     length: usize,
 }
 
-impl Builder {
-    /// No messages.
-    pub const EMPTY: Self = Self {
-        control: Control::EMPTY,
-        length: 0,
-    };
+impl<'a> Builder<'a> {
+    /// No messages yet. `room` is aligned as [`Control`] is; what does not fit is left out.
+    pub fn new(room: &'a mut [u8]) -> Self {
+        Self { room, length: 0 }
+    }
 
     fn push(&mut self, level: i32, kind: i32, payload: &[u8]) {
-        let mut message = Vec::with_capacity(64);
-        message.extend_from_slice(&(HEADER + payload.len()).to_ne_bytes());
-        message.extend_from_slice(&level.to_ne_bytes());
-        message.extend_from_slice(&kind.to_ne_bytes());
-        message.extend_from_slice(payload);
-        message.resize(message.len().next_multiple_of(WORD), 0);
-        if let Some(place) = self.control.0.get_mut(self.length..self.length + message.len()) {
-            place.copy_from_slice(&message);
-            self.length += message.len();
-        }
+        let end = HEADER + payload.len();
+        let padded = end.next_multiple_of(WORD);
+        let Some(place) = self.room.get_mut(self.length..self.length + padded) else {
+            return;
+        };
+        place[..WORD].copy_from_slice(&end.to_ne_bytes());
+        place[WORD..WORD + 4].copy_from_slice(&level.to_ne_bytes());
+        place[WORD + 4..HEADER].copy_from_slice(&kind.to_ne_bytes());
+        place[HEADER..end].copy_from_slice(payload);
+        place[end..].fill(0);
+        self.length += padded;
     }
 
     /// Sends from `local`, through `interface` unless that is 0.
     pub fn from(&mut self, local: IpAddr, interface: u32) {
-        let mut payload = Vec::with_capacity(20);
         match local {
             IpAddr::V4(local) => {
-                payload.extend_from_slice(&interface.to_ne_bytes());
-                payload.extend_from_slice(&local.octets());
-                payload.extend_from_slice(&[0; 4]);
+                let mut payload = [0; 12];
+                payload[..4].copy_from_slice(&interface.to_ne_bytes());
+                payload[4..8].copy_from_slice(&local.octets());
                 self.push(libc::IPPROTO_IP, libc::IP_PKTINFO, &payload);
             }
             IpAddr::V6(local) => {
-                payload.extend_from_slice(&local.octets());
-                payload.extend_from_slice(&interface.to_ne_bytes());
+                let mut payload = [0; 20];
+                payload[..16].copy_from_slice(&local.octets());
+                payload[16..].copy_from_slice(&interface.to_ne_bytes());
                 self.push(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &payload);
             }
         }
@@ -187,7 +187,7 @@ impl Builder {
 
     /// The messages.
     pub fn bytes(&self) -> &[u8] {
-        self.control.0.get(..self.length).unwrap_or_default()
+        self.room.get(..self.length).unwrap_or_default()
     }
 }
 
@@ -199,7 +199,8 @@ mod tests {
     fn packet_info_round_trips() {
         for (text, interface) in [("192.0.2.1", 0), ("2001:db8::5", 3)] {
             let local: IpAddr = text.parse().unwrap();
-            let mut builder = Builder::EMPTY;
+            let mut room = Control::EMPTY;
+            let mut builder = Builder::new(&mut room.0);
             builder.timestamping(2);
             builder.from(local, interface);
             let info = decode(builder.bytes());
@@ -210,7 +211,8 @@ mod tests {
 
     #[test]
     fn timestamps_of_all_three_kinds() {
-        let mut builder = Builder::EMPTY;
+        let mut room = Control::EMPTY;
+        let mut builder = Builder::new(&mut room.0);
         let mut spec = Vec::new();
         spec.extend_from_slice(&1_700_000_000_isize.to_ne_bytes());
         spec.extend_from_slice(&123_456_isize.to_ne_bytes());
@@ -224,7 +226,8 @@ mod tests {
             decode(builder.bytes()).stamp,
             Some(Raw::new(1_700_000_000, 123_456))
         );
-        let mut builder = Builder::EMPTY;
+        let mut room = Control::EMPTY;
+        let mut builder = Builder::new(&mut room.0);
         builder.push(libc::SOL_SOCKET, SCM_TIMESTAMPING, &[0; 48]);
         assert_eq!(decode(builder.bytes()).stamp, None, "zero is no timestamp");
         // Software time, nothing, time of the card; then interface 3 and 90 octets.
@@ -246,12 +249,14 @@ mod tests {
             (libc::IPPROTO_IP, libc::IP_RECVERR),
             (libc::IPPROTO_IPV6, libc::IPV6_RECVERR),
         ] {
-            let mut builder = Builder::EMPTY;
+            let mut room = Control::EMPTY;
+            let mut builder = Builder::new(&mut room.0);
             builder.push(level, kind, &error);
             assert!(decode(builder.bytes()).sent);
         }
         error[..4].copy_from_slice(&libc::ECONNREFUSED.to_ne_bytes());
-        let mut builder = Builder::EMPTY;
+        let mut room = Control::EMPTY;
+        let mut builder = Builder::new(&mut room.0);
         builder.push(libc::IPPROTO_IP, libc::IP_RECVERR, &error);
         assert!(!decode(builder.bytes()).sent);
     }

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod clock;
 pub mod control;
+pub mod datagrams;
 pub mod date;
 pub mod error;
 pub mod filter;

@@ -3,7 +3,7 @@
 use std::fmt;
 use truechimer_engine::random::Random;
 
-const SIZE: usize = 256;
+const SIZE: usize = 1024;
 
 /// `getrandom()`, many bytes at a time: a server needs some for every packet. Nobody may fork and go on using
 /// the copy.
@@ -38,17 +38,25 @@ impl fmt::Debug for KernelRandom {
 
 impl Random for KernelRandom {
     fn fill(&mut self, bytes: &mut [u8]) {
-        for byte in bytes {
-            if self.used >= SIZE {
+        for part in bytes.chunks_mut(SIZE) {
+            if SIZE - self.used < part.len() {
                 from_kernel(&mut self.buffer);
                 self.used = 0;
             }
-            if let Some(next) = self.buffer.get_mut(self.used) {
+            let end = self.used + part.len();
+            if let Some(next) = self.buffer.get_mut(self.used..end) {
+                part.copy_from_slice(next);
                 // Nothing that was given out stays behind.
-                *byte = std::mem::take(next);
+                next.fill(0);
             }
-            self.used += 1;
+            self.used = end;
         }
+    }
+
+    fn bits32(&mut self) -> u32 {
+        let mut bytes = [0; 4];
+        self.fill(&mut bytes);
+        u32::from_le_bytes(bytes)
     }
 }
 
@@ -68,11 +76,12 @@ mod tests {
 
     #[test]
     fn fills_all_of_it_differently_each_time() {
-        let mut bytes = [0; 1000];
+        let mut bytes = [0; 5 * SIZE / 2];
         let mut random = KernelRandom::new();
         random.fill(&mut bytes);
-        assert!(bytes[900..].iter().any(|&byte| byte != 0));
+        assert!(bytes[2 * SIZE..].iter().any(|&byte| byte != 0));
         assert_ne!(&bytes[..SIZE], &bytes[SIZE..2 * SIZE]);
+        assert_ne!(random.bits32(), random.bits32());
         assert_ne!(random.bits64(), random.bits64());
         random.fill(&mut []);
         let used = random.used;

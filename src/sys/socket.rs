@@ -179,7 +179,8 @@ pub struct Sending<'a> {
 /// # Errors
 /// The kernel's refusal; `InvalidInput` for an address that can't be one.
 pub fn send(socket: BorrowedFd<'_>, how: &Sending<'_>, payload: &[u8]) -> io::Result<()> {
-    let mut control = Builder::EMPTY;
+    let mut room = Control::EMPTY;
+    let mut control = Builder::new(&mut room.0);
     if let Some(flags) = how.timestamping {
         control.timestamping(flags);
     }

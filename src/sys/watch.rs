@@ -3,6 +3,7 @@
 use super::timer::Timer;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -10,7 +11,7 @@ use tokio::io::unix::AsyncFd;
 ///
 /// # Errors
 /// The kernel's refusal.
-pub fn descriptor(fd: OwnedFd, interest: Interest) -> io::Result<AsyncFd<OwnedFd>> {
+pub fn descriptor(fd: Arc<OwnedFd>, interest: Interest) -> io::Result<AsyncFd<Arc<OwnedFd>>> {
     register(fd, interest)
 }
 
@@ -23,8 +24,8 @@ pub fn timer(timer: Timer) -> io::Result<AsyncFd<Timer>> {
 }
 
 fn register<T: AsRawFd>(inner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
-    // SAFETY: both types that come here own their descriptor, keep it open as long as they live, and always
-    // give the same number.
+    // SAFETY: both types that come here own their descriptor, alone or with others, keep it open as long as they live,
+    // and always give the same number.
     Ok(unsafe { AsyncFd::register_with_interest(inner, interest) }?)
 }
 
@@ -42,7 +43,7 @@ mod tests {
             .unwrap();
         runtime.block_on(async {
             let (reader, writer) = nix::unistd::pipe().unwrap();
-            let reader = descriptor(reader, Interest::READABLE).unwrap();
+            let reader = descriptor(Arc::new(reader), Interest::READABLE).unwrap();
             std::fs::File::from(writer).write_all(b"x").unwrap();
             reader.readable().await.unwrap().clear_ready();
             let timer = timer(Timer::new().unwrap()).unwrap();

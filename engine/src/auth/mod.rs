@@ -63,7 +63,11 @@ impl Keys {
     ///
     /// # Errors
     /// The packet is not to be sent.
-    pub fn sign(&self, id: u32, packet: &mut Builder) -> Result<(), SignError> {
+    pub fn sign<B: AsRef<[u8]> + AsMut<[u8]>>(
+        &self,
+        id: u32,
+        packet: &mut Builder<B>,
+    ) -> Result<(), SignError> {
         let key = self.get(id).ok_or(SignError::NoKey(id))?;
         let mac = key.mac(packet.version(), packet.bytes());
         Ok(packet.mac(id, mac.as_ref())?)

@@ -5,7 +5,9 @@ use crate::auth::Keys;
 use crate::config::{AddressFamily, NetworkConfig};
 use crate::io::{Output, SocketId, SocketSpec, Stamp, Token};
 use crate::random::Random;
-use crate::server::{AccessList, Broadcasts, DueBroadcast, PendingReply, Shard, Snapshot, Verdict, admit};
+use crate::server::{
+    AccessList, Broadcasts, DueBroadcast, PendingReply, Server, Shard, Snapshot, Verdict, admit,
+};
 use crate::sync::discipline::Discipline;
 use crate::sync::kernel::Change;
 use crate::time::{Mono, Now, NtpTimestamp};
@@ -262,6 +264,23 @@ impl Serving {
             return Some(output);
         }
         None
+    }
+
+    /// True for a socket of the server.
+    pub(super) fn has(&self, socket: SocketId) -> bool {
+        self.sockets.contains(&Some(socket))
+    }
+
+    /// What answers a batch of plain requests.
+    pub(super) fn server<'a>(
+        &'a mut self,
+        discipline: &mut Discipline,
+        keys: &'a Keys,
+        random: &'a mut dyn Random,
+        now: Now,
+    ) -> Server<'a> {
+        let view = snapshot(discipline, &self.access, keys, self.answers, random, now);
+        Server::new(view, &mut self.shard, random)
     }
 
     fn token(&mut self, saved: NtpTimestamp) -> Token {

@@ -11,6 +11,7 @@ pub mod clientlog;
 pub mod interleaved;
 pub mod ratelimit;
 pub mod reply;
+pub mod serve;
 #[cfg(test)]
 mod tests;
 
@@ -18,4 +19,5 @@ pub use access::{AccessList, BadSubnet};
 pub use answer::{ServerStats, Shard, Snapshot, Verdict, admit, admit_packet};
 pub use broadcast::{Broadcasts, DueBroadcast};
 pub use clientlog::{ClientLog, ClientReport, Service};
-pub use reply::{Built, PendingReply};
+pub use reply::{Built, Draft, PendingReply, Written};
+pub use serve::{Server, is_plain};

@@ -5,7 +5,7 @@ use crate::io::Stamp;
 use crate::random::Random;
 use crate::sync::sample::Leap;
 use crate::time::{NtpTimestamp, Raw, fuzz};
-use crate::wire::ntp::{Builder, Header, Mode, MonoRoot, NtpShort, Time32, refid};
+use crate::wire::ntp::{Builder, Header, MAX_LEN, Mode, MonoRoot, NtpShort, Time32, refid};
 use bytes::Bytes;
 
 /// Draws of fuzz before a reply is given up. Even two bits of fuzz need no more than a few.
@@ -49,7 +49,40 @@ pub struct Built {
     pub sign: Option<u32>,
 }
 
+/// A reply that lacks its transmit timestamp and, if it gets one, its MAC.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Draft {
+    length: usize,
+    receive: NtpTimestamp,
+    originate: NtpTimestamp,
+    /// Smoothing adds this to the time, s; none: it is not smoothed.
+    shift: Option<f64>,
+}
+
+/// A reply written into a buffer.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Written {
+    /// Octets of it.
+    pub length: usize,
+    /// As [`Built::saved`].
+    pub saved: Option<NtpTimestamp>,
+}
+
+impl Draft {
+    /// Octets so far.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+}
+
 impl PendingReply {
+    /// True if its real transmit timestamp will be wanted: see [`Built::saved`].
+    #[must_use]
+    pub const fn is_saved(&self) -> bool {
+        self.save
+    }
+
     /// Makes the reply; `now` is a fresh reading of the clock. None: it is not to be sent, since it would be
     /// longer than the request or its key has been removed.
     #[must_use]
@@ -60,11 +93,23 @@ impl PendingReply {
         random: &mut dyn Random,
         now: Raw,
     ) -> Option<Built> {
+        let mut buffer = [0; MAX_LEN];
+        let draft = self.draft(view, random, &mut buffer)?;
+        let Written { length, saved } = self.finish(&draft, view, shard, random, now, &mut buffer)?;
+        Some(Built {
+            bytes: Bytes::copy_from_slice(buffer.get(..length)?),
+            saved,
+            sign: self.sign,
+        })
+    }
+
+    /// Writes all of the reply that does not need the time at which it is sent.
+    #[must_use]
+    pub fn draft(&self, view: &Snapshot<'_>, random: &mut dyn Random, out: &mut [u8]) -> Option<Draft> {
         let request = &self.request;
         let smoothed = self.mode == Mode::Server && view.smoothing.abs() > view.quantum;
         let shift = if smoothed { view.smoothing } else { 0.0 };
         let received = view.cook.cook(self.rx.at).0.plus(shift);
-        let basic = NtpTimestamp::from_cooked(view.cook.cook(now).0.plus(shift), 0);
         let originate = if self.transmit.is_some() {
             request.receive
         } else {
@@ -76,26 +121,14 @@ impl PendingReply {
         } else {
             NtpTimestamp::ZERO
         };
-        let mut fuzzed = |time: NtpTimestamp, bit: u64, avoid: [NtpTimestamp; 2]| {
-            let draw = || NtpTimestamp((time.0 ^ fuzz(view.precision, random.bits64())) & !1 | bit);
-            if time.is_zero() {
-                return Some(time);
-            }
-            std::iter::repeat_with(draw)
-                .take(MAX_DRAWS)
-                .find(|t| !avoid.contains(t))
-        };
         let receive = NtpTimestamp::from_cooked(received, 0);
-        let receive = fuzzed(receive, 1, [originate, previous])?;
-        let transmit = fuzzed(self.transmit.unwrap_or(basic), 0, [originate, receive])?;
-
+        let receive = fuzzed(receive, 1, [originate, previous], view, random)?;
         let mut header = Header {
             version: request.version,
             mode: self.mode,
             poll: request.poll,
             originate,
             receive,
-            transmit,
             ..served_header(view, smoothed, shift)
         };
         if smoothed {
@@ -107,7 +140,7 @@ impl PendingReply {
             header.refid = refid::RATE;
         }
 
-        let mut packet = Builder::new(&header);
+        let mut packet = Builder::within(out, &header)?;
         if self.net_correction {
             let Stamp {
                 duration, correction, ..
@@ -131,21 +164,74 @@ impl PendingReply {
             };
             packet.mono_root(&field).ok()?;
         }
+        let length = packet.bytes().len();
+        (length <= self.length).then_some(Draft {
+            length,
+            receive,
+            originate,
+            shift: smoothed.then_some(shift),
+        })
+    }
+
+    /// Adds what the draft in `out` lacks; `now` is a fresh reading of the clock. None: as for [`Self::build`].
+    #[must_use]
+    pub fn finish(
+        &self,
+        draft: &Draft,
+        view: &Snapshot<'_>,
+        shard: &mut Shard,
+        random: &mut dyn Random,
+        now: Raw,
+        out: &mut [u8],
+    ) -> Option<Written> {
+        let Draft {
+            receive, originate, ..
+        } = *draft;
+        let time = view.cook.cook(now).0.plus(draft.shift.unwrap_or(0.0));
+        let basic = NtpTimestamp::from_cooked(time, 0);
+        let transmit = fuzzed(
+            self.transmit.unwrap_or(basic),
+            0,
+            [originate, receive],
+            view,
+            random,
+        )?;
+        let mut packet = Builder::resume(out, draft.length)?;
+        packet.set_transmit(transmit);
         if let Some(key) = self.key {
             view.keys.sign(key, &mut packet).ok()?;
         }
-        if packet.bytes().len() > self.length {
+        let length = packet.bytes().len();
+        if length > self.length {
             return None;
         }
         if self.save {
-            shard.saved.save(receive, basic, smoothed);
+            shard.saved.save(receive, basic, draft.shift.is_some());
         }
-        Some(Built {
-            bytes: Bytes::copy_from_slice(packet.bytes()),
+        Some(Written {
+            length,
             saved: self.save.then_some(receive),
-            sign: self.sign,
         })
     }
+}
+
+/// A timestamp (zero stays zero) with fuzz and this lowest bit, unlike the other two.
+fn fuzzed(
+    time: NtpTimestamp,
+    bit: u64,
+    avoid: [NtpTimestamp; 2],
+    view: &Snapshot<'_>,
+    random: &mut dyn Random,
+) -> Option<NtpTimestamp> {
+    if time.is_zero() {
+        return Some(time);
+    }
+    // No more than 32 bits are fuzz.
+    let precision = view.precision.min(0);
+    let draw = || NtpTimestamp((time.0 ^ fuzz(precision, random.bits32().into())) & !1 | bit);
+    std::iter::repeat_with(draw)
+        .take(MAX_DRAWS)
+        .find(|t| !avoid.contains(t))
 }
 
 /// Header with the reference data of the server, the reference time moved by `shift` (s).

@@ -2,6 +2,10 @@
 
 use super::field::{FIELD_HEADER, MIN_FIELD, MONO_ROOT, NET_CORRECTION, write_correction};
 use super::{HEADER_LEN, Header, MAX_LEN, MonoRoot};
+use crate::time::NtpTimestamp;
+
+/// Place of the transmit timestamp in the header, whose last field it is.
+const TRANSMIT: usize = 40;
 
 /// Why something cannot be put into a packet. The packet is then not to be sent.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
@@ -17,10 +21,10 @@ pub enum BuildError {
     TooLong,
 }
 
-/// A packet in the making, in a buffer of its own.
+/// A packet in the making, in a buffer of its own or somebody else's.
 #[derive(Clone, Debug)]
-pub struct Builder {
-    buffer: [u8; MAX_LEN],
+pub struct Builder<B = [u8; MAX_LEN]> {
+    buffer: B,
     length: usize,
     version: u8,
 }
@@ -37,11 +41,51 @@ impl Builder {
             version: header.version,
         }
     }
+}
+
+impl<'a> Builder<&'a mut [u8]> {
+    /// The same in this buffer; none if that is too short for a header.
+    #[must_use]
+    pub fn within(buffer: &'a mut [u8], header: &Header) -> Option<Self> {
+        let room = buffer.len().min(MAX_LEN);
+        let buffer = &mut buffer[..room];
+        *buffer.first_chunk_mut()? = header.write();
+        Some(Self {
+            buffer,
+            length: HEADER_LEN,
+            version: header.version,
+        })
+    }
+}
+
+impl<'a> Builder<&'a mut [u8]> {
+    /// Goes on with the first `length` octets of a buffer that [`Self::within`] has written to; none if there are no
+    /// so many.
+    #[must_use]
+    pub fn resume(buffer: &'a mut [u8], length: usize) -> Option<Self> {
+        let room = buffer.len().min(MAX_LEN);
+        let buffer = &mut buffer[..room];
+        let first = *buffer.first()?;
+        (HEADER_LEN..=room).contains(&length).then_some(Self {
+            buffer,
+            length,
+            version: first >> 3 & 7,
+        })
+    }
+}
+
+impl<B: AsRef<[u8]> + AsMut<[u8]>> Builder<B> {
+    /// Replaces the transmit timestamp.
+    pub fn set_transmit(&mut self, transmit: NtpTimestamp) {
+        if let Some(place) = self.buffer.as_mut().get_mut(TRANSMIT..HEADER_LEN) {
+            place.copy_from_slice(&transmit.0.to_be_bytes());
+        }
+    }
 
     /// What is there so far.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        self.buffer.get(..self.length).unwrap_or_default()
+        self.buffer.as_ref().get(..self.length).unwrap_or_default()
     }
 
     /// Version of the packet.
@@ -101,6 +145,7 @@ impl Builder {
 
     fn room(&mut self, length: usize) -> Result<&mut [u8], BuildError> {
         self.buffer
+            .as_mut()
             .get_mut(self.length..self.length + length)
             .ok_or(BuildError::TooLong)
     }

@@ -1,0 +1,100 @@
+//! Serving time by the main loop: in batches, past the engine's inputs and outputs.
+
+use super::Fatal;
+use super::event_loop::{Daemon, MAX_BATCHES};
+use crate::net::{Key, Responder};
+use crate::sys::clock;
+use crate::sys::socket::Queue;
+use std::thread::sleep;
+use std::time::Duration;
+use truechimer_engine::io::SocketId;
+use truechimer_engine::time::Now;
+
+/// What a look at a queue has shown.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Seen {
+    /// Nothing, or the socket is gone.
+    Nothing,
+    /// There may be more.
+    More,
+    /// All that was there.
+    All,
+}
+
+impl Daemon {
+    /// True for a socket of the server, unless its timestamps are more than the kernel's: the engine has to convert those
+    /// of network cards and to count numbered ones, so each datagram goes to it.
+    pub(super) fn serves_in_batches(&self, socket: SocketId) -> bool {
+        let network = &self.config.network;
+        network.hw_timestamps.is_empty() && network.max_tx_buffers == 0 && self.engine.serves_on(socket)
+    }
+
+    /// Reads a socket of the server. While many requests come it looks again and again, after a short wait that never
+    /// goes past the time that the engine wants to be called at, and has nothing announced.
+    pub(super) fn serve(&mut self, socket: SocketId, responder: &mut Responder) -> Result<(), Fatal> {
+        for _ in 0..MAX_BATCHES {
+            if self.sockets.take_errors(socket) || responder.stamps_due() {
+                while self.take(socket, Queue::Error, responder)? == Seen::More {}
+            }
+            let seen = self.take(socket, Queue::Data, responder)?;
+            if self.ending.is_some() || !self.engine.serves_on(socket) {
+                return Ok(());
+            }
+            let now = clock::monotonic();
+            let wait = responder.wait(now);
+            let announced = self.sockets.announce(socket, wait.is_none());
+            if seen == Seen::More {
+                continue;
+            }
+            let Some(wait) = wait else {
+                if announced {
+                    return Ok(());
+                }
+                break;
+            };
+            let left = self.engine.next_wakeup().map_or(f64::INFINITY, |next| next - now);
+            if left <= 0.0 {
+                break;
+            }
+            sleep(Duration::from_secs_f64(left.min(wait.as_secs_f64())));
+        }
+        self.come_back(Key::Ntp(socket));
+        Ok(())
+    }
+
+    /// Takes a batch from a queue and does all that is in it.
+    fn take(&mut self, id: SocketId, queue: Queue, responder: &mut Responder) -> Result<Seen, Fatal> {
+        let Some(socket) = self.sockets.serving(id) else {
+            return Ok(Seen::Nothing);
+        };
+        if !responder.take(socket.fd, queue) {
+            return Ok(Seen::Nothing);
+        }
+        let now = self.clock.as_clock().now();
+        let mut server = self.engine.server(now, self.clock.as_clock());
+        match queue {
+            Queue::Data => responder.answer(socket.fd, &mut server, socket.stamping, now.raw),
+            Queue::Error => responder.note_stamps(&mut server, now.raw),
+        }
+        if responder.stamp_missing() {
+            self.sockets.keep_timestamps_on();
+        }
+        self.hand_over(id, queue, responder, now)?;
+        self.work_off()?;
+        Ok(if responder.more() { Seen::More } else { Seen::All })
+    }
+
+    /// Gives the engine what is no plain request.
+    fn hand_over(
+        &mut self,
+        id: SocketId,
+        queue: Queue,
+        responder: &Responder,
+        now: Now,
+    ) -> Result<(), Fatal> {
+        for datagram in responder.others() {
+            self.arrived(id, queue, &datagram.into(), now)?;
+        }
+        Ok(())
+    }
+}

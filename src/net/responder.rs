@@ -1,0 +1,267 @@
+//! What a thread that serves needs besides a socket: takes requests in batches, answers them in batches.
+
+use super::looped;
+use super::ntp::{MAX_DISTANCE, without_scope};
+use super::pace::Pace;
+use crate::sys::clock;
+use crate::sys::datagrams::{Datagram, Datagrams, MANY};
+use crate::sys::socket::Queue;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+use truechimer_engine::io::{Origin, Stamp};
+use truechimer_engine::server::{Draft, PendingReply, Server, is_plain};
+use truechimer_engine::time::{Mono, NtpTimestamp, Raw};
+
+/// Most replies after one reading of the clock. The transmit timestamp of each after the first is later by what
+/// sending one takes, as measured.
+const MAX_SENT: usize = 16;
+/// By how much a batch that took longer makes the measured cost of sending one reply grow, ns.
+const MAX_GAIN: i64 = 20;
+/// Most that sending one reply is taken to cost, ns.
+const MAX_COST: i64 = 5000;
+/// Fewest datagrams asked for at a time: more than one, so that one call tells that there are no others.
+const MIN_LIMIT: usize = 4;
+/// Errors of a socket after which it is left alone until something new is announced.
+const MAX_ERRORS: usize = 4;
+/// Octets of a packet up to its transmit timestamp.
+const RECEIVE: std::ops::Range<usize> = 32..40;
+/// Mode of a server's replies.
+const SERVER_MODE: u8 = 4;
+
+/// A request that will be answered.
+#[derive(Debug)]
+struct Pending {
+    index: usize,
+    /// Our address and interface to answer from.
+    from: Option<(IpAddr, u32)>,
+    reply: PendingReply,
+    draft: Option<Draft>,
+}
+
+/// Buffers for batches of requests and their replies.
+#[derive(Debug)]
+pub struct Responder {
+    datagrams: Datagrams,
+    pending: Vec<Pending>,
+    /// Datagrams of the batch that are no plain requests.
+    others: Vec<usize>,
+    /// How many datagrams to ask for: grows and shrinks with the load.
+    limit: usize,
+    pace: Pace,
+    /// Transmit timestamps of replies are to be expected.
+    stamps_due: bool,
+    /// A request came without a timestamp of the kernel.
+    stamp_missing: bool,
+    /// What sending one reply of several takes, ns.
+    sending: i64,
+}
+
+impl Default for Responder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Responder {
+    /// Empty buffers.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            datagrams: Datagrams::new(),
+            pending: Vec::with_capacity(MANY),
+            others: Vec::with_capacity(MANY),
+            limit: MIN_LIMIT,
+            pace: Pace::default(),
+            stamps_due: false,
+            stamp_missing: false,
+            sending: 0,
+        }
+    }
+
+    /// Takes a batch from one queue of a socket. False when it is empty.
+    pub fn take(&mut self, socket: BorrowedFd<'_>, queue: Queue) -> bool {
+        self.others.clear();
+        if queue == Queue::Error {
+            self.stamps_due = false;
+        }
+        // An ICMP error is reported instead of data, once, and there may be data behind it. An error that stays
+        // must not keep us busy.
+        for _ in 0..MAX_ERRORS {
+            match self.datagrams.receive(socket, queue, self.limit) {
+                Ok(count) => return count > 0,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(_) => {}
+            }
+        }
+        false
+    }
+
+    /// True if the queue may hold more than the batch that was just taken. The next batch is made larger then, and
+    /// smaller after one that was small.
+    pub fn more(&mut self) -> bool {
+        let count = self.datagrams.len();
+        let more = count >= self.limit;
+        if more {
+            self.limit = (2 * self.limit).min(MANY);
+        } else if count < self.limit / 4 {
+            self.limit = (self.limit / 2).max(MIN_LIMIT);
+        }
+        more
+    }
+
+    /// True if replies were sent whose transmit timestamps have not been looked for.
+    #[must_use]
+    pub const fn stamps_due(&self) -> bool {
+        self.stamps_due
+    }
+
+    /// True, once, if a request came without a timestamp of the kernel.
+    pub fn stamp_missing(&mut self) -> bool {
+        std::mem::take(&mut self.stamp_missing)
+    }
+
+    /// Answers the plain requests of a batch from the data queue; `now` is when it was taken. With `stamping`, real
+    /// transmit timestamps are asked for by these flags where they are wanted.
+    pub fn answer(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        server: &mut Server<'_>,
+        stamping: Option<u32>,
+        now: Raw,
+    ) {
+        for index in 0..self.datagrams.len() {
+            let Some(datagram) = self.datagrams.get(index) else {
+                continue;
+            };
+            let Some(from) = datagram.from.filter(|_| is_plain(datagram.bytes)) else {
+                self.others.push(index);
+                continue;
+            };
+            self.stamp_missing |= datagram.info.stamp.is_none();
+            let rx = stamp(datagram.info.stamp, now);
+            if let Some(reply) = server.admit(datagram.bytes, without_scope(from), &rx) {
+                let local = datagram.info.to;
+                let from = local.map(|local| (local, interface(&from, datagram.info.interface)));
+                self.pending.push(Pending {
+                    index,
+                    from,
+                    reply,
+                    draft: None,
+                });
+            }
+        }
+        let Self {
+            datagrams,
+            pending,
+            stamps_due,
+            sending,
+            ..
+        } = self;
+        for part in pending.chunks_mut(MAX_SENT) {
+            for Pending {
+                index,
+                from,
+                reply,
+                draft,
+            } in &mut *part
+            {
+                *draft = server.draft(reply, datagrams.buffer(*index));
+                if let Some(draft) = draft {
+                    let stamping = stamping.filter(|_| reply.is_saved());
+                    *stamps_due |= stamping.is_some();
+                    datagrams.queue(*index, draft.length(), *from, stamping);
+                }
+            }
+            let start = clock::realtime();
+            let mut place = 0;
+            for Pending {
+                index, reply, draft, ..
+            } in &*part
+            {
+                let Some(draft) = draft else { continue };
+                let now = start.plus_nanos(place * *sending);
+                let written = server.finish(reply, draft, now, datagrams.buffer(*index));
+                datagrams.set_length(*index, written.map_or(0, |written| written.length));
+                place += i64::from(written.is_some());
+            }
+            datagrams.send(socket);
+            if place > 1 {
+                *sending = next_cost(*sending, clock::realtime() - start, place);
+            }
+        }
+        pending.clear();
+    }
+
+    /// Takes the transmit timestamps of replies out of a batch from the error queue.
+    pub fn note_stamps(&mut self, server: &mut Server<'_>, now: Raw) {
+        for index in 0..self.datagrams.len() {
+            let Some(datagram) = self.datagrams.get(index) else {
+                continue;
+            };
+            match (receive_of_reply(datagram.bytes), near(datagram.info.stamp, now)) {
+                (Some(receive), Some(at)) if datagram.info.sent => {
+                    server.sent(receive, &Stamp::new(at, Origin::Kernel));
+                }
+                _ => self.others.push(index),
+            }
+        }
+    }
+
+    /// Those of the batch that are for somebody else.
+    pub fn others(&self) -> impl Iterator<Item = Datagram<'_>> {
+        self.others.iter().filter_map(|&index| self.datagrams.get(index))
+    }
+
+    /// How long to wait for more when the queue is empty; none: until something is announced. To be called after every
+    /// look at the data queue.
+    pub fn wait(&mut self, now: Mono) -> Option<Duration> {
+        self.pace.note(self.datagrams.len(), now);
+        self.pace.wait()
+    }
+}
+
+/// What sending one reply takes (ns), after `count` were sent in `elapsed` (s). What takes longer than usual was
+/// interrupted: that is believed slowly.
+fn next_cost(cost: i64, elapsed: f64, count: i64) -> i64 {
+    let measured = (elapsed * 1e9) as i64 / count;
+    if measured < cost {
+        measured.max(0)
+    } else {
+        (cost + (measured - cost).min(MAX_GAIN)).min(MAX_COST)
+    }
+}
+
+/// A kernel's timestamp, if it can be believed.
+fn near(kernel: Option<Raw>, now: Raw) -> Option<Raw> {
+    kernel.filter(|&stamp| (stamp - now).abs() <= MAX_DISTANCE)
+}
+
+/// The kernel's timestamp of a received datagram or, if that can't be believed, ours.
+fn stamp(kernel: Option<Raw>, now: Raw) -> Stamp {
+    let kernel = near(kernel, now);
+    match kernel {
+        Some(at) => Stamp::new(at, Origin::Kernel),
+        None => Stamp::new(now, Origin::Daemon),
+    }
+}
+
+/// The receive timestamp of the reply in a looped-back frame.
+fn receive_of_reply(frame: &[u8]) -> Option<NtpTimestamp> {
+    let packet = looped::payload(frame)?;
+    if packet.first()? & 7 != SERVER_MODE {
+        return None;
+    }
+    let octets = packet.get(RECEIVE)?.try_into().ok()?;
+    Some(NtpTimestamp(u64::from_be_bytes(octets)))
+}
+
+/// The interface that a reply has to take: none in particular unless its receiver's address is link-local.
+fn interface(to: &SocketAddr, index: u32) -> u32 {
+    match to {
+        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => v6.scope_id(),
+        SocketAddr::V4(v4) if v4.ip().is_link_local() => index,
+        _ => 0,
+    }
+}
