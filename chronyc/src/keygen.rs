@@ -50,8 +50,12 @@ pub(crate) fn keygen(words: &[String], link: &mut Link) -> Result<String, String
     let key = link
         .secret(wanted.length)
         .map_err(|error| format!("Could not read random bytes : {error}"))?;
+    Ok(line(&wanted, &key))
+}
+
+fn line(wanted: &Wanted, key: &[u8]) -> String {
     let hex: String = key.iter().map(|byte| format!("{byte:02X}")).collect();
-    Ok(format!("{} {} HEX:{hex}\n", wanted.id, wanted.kind))
+    format!("{} {} HEX:{hex}\n", wanted.id, wanted.kind)
 }
 
 #[cfg(test)]
@@ -84,6 +88,15 @@ mod tests {
         assert_eq!(read("1 MD5 129"), wanted(1, "MD5", 17));
         assert_eq!(read("1 SHA3-512 99999"), wanted(1, "SHA3-512", 512));
         assert_eq!(read("-5"), wanted(4_294_967_291, "SHA1", 20));
+    }
+
+    #[test]
+    fn line_as_in_4() {
+        let key = 0x8dc4_c1c5_98f7_1376_c3ee_52d7_92a2_20b0_u128.to_be_bytes();
+        assert_eq!(
+            line(&read("5 AES128").unwrap(), &key),
+            "5 AES128 HEX:8DC4C1C598F71376C3EE52D792A220B0\n"
+        );
     }
 
     #[test]

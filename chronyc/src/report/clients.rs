@@ -117,5 +117,26 @@ mod tests {
             client(&c, "127.0.0.21", false, csv),
             "127.0.0.21,4,0,-3,127,5,0,0,127,4294967295\n"
         );
+        let c = ClientRecord {
+            last_ntp: Some(3),
+            ..c
+        };
+        assert_eq!(
+            client(&c, "127.0.0.21", false, human),
+            "127.0.0.21                      4      0  -3   -     3       0      0   -     -\n"
+        );
+        let c = ClientRecord {
+            ntp_hits: 0,
+            cmd_hits: 94,
+            ntp_interval: None,
+            cmd_interval: Some(-5),
+            last_ntp: None,
+            last_cmd: Some(1),
+            ..c
+        };
+        assert_eq!(
+            client(&c, "localhost", false, human),
+            "localhost                       0      0   -   -     -      94      0  -5     1\n"
+        );
     }
 }

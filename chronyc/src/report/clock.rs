@@ -148,9 +148,9 @@ pub(crate) fn settime(s: &SetTimeReport) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::samples::{CSV, HUMAN};
+    use crate::report::samples::{self, CSV, HUMAN};
     use truechimer_engine::time::Cooked;
-    use truechimer_engine::wire::command::Address;
+    use truechimer_engine::wire::command::{Address, ref_id_text};
 
     #[test]
     fn tracking_as_in_6_1() {
@@ -209,6 +209,39 @@ Leap status     : Normal
             "try: 1, refid: 7F00000C, correction: 0.000001391, skew: 0.172\n"
         );
         assert_eq!(waitsync(1, &t, CSV), "1,7F00000C,0.000001391,0.172\n");
+    }
+
+    #[test]
+    fn tracking_without_a_server_as_in_6_1() {
+        let unsynchronised = TrackingReport {
+            ref_id: 0,
+            stratum: 0,
+            leap: 3,
+            root_delay: 1.0,
+            root_dispersion: 1.0,
+            ..samples::tracking()
+        };
+        let text = tracking(&unsynchronised, &ref_id_text(0), HUMAN);
+        for line in [
+            "Reference ID    : 00000000 ()\n",
+            "Stratum         : 0\n",
+            "Ref time (UTC)  : Thu Jan 01 00:00:00 1970\n",
+            "Root delay      : 1.000000000 seconds\n",
+            "Root dispersion : 1.000000000 seconds\n",
+            "Leap status     : Not synchronised\n",
+        ] {
+            assert!(text.contains(line), "no {line:?} in {text}");
+        }
+        for (ref_id, line) in [
+            (0x7f7f_0101, "Reference ID    : 7F7F0101 ()\n"),
+            (0x4750_5330, "Reference ID    : 47505330 (GPS0)\n"),
+        ] {
+            let t = TrackingReport {
+                ref_id,
+                ..samples::tracking()
+            };
+            assert!(tracking(&t, &ref_id_text(ref_id), HUMAN).starts_with(line));
+        }
     }
 
     #[test]

@@ -131,45 +131,53 @@ mod tests {
 =======================================================================
 "
         );
-        let s = SelectReport {
-            ref_id: 0,
-            address: Address::Unspecified,
-            state: b'*',
-            authenticated: true,
-            leap: 0,
-            configured: 2,
-            effective: 0xe,
-            last_sample: Some(0),
-            score: 1.0,
-            low: -0.000001947,
-            high: 0.000002726,
-        };
-        assert_eq!(
-            select(&s, "127.0.0.12", HUMAN),
-            "* 127.0.0.12                Y -P--- -PTR-    0   1.0 -1947ns +2726ns  N\n"
-        );
-        assert_eq!(
-            select(&s, "127.0.0.12", CSV),
-            "*,127.0.0.12,Y,-,P,-,-,-,-,P,T,R,-,0,1.0,-0.000001947,0.000002726,Normal\n"
-        );
-        let s = SelectReport {
-            state: b'M',
-            authenticated: false,
-            leap: 3,
-            configured: 0,
-            effective: 0,
-            low: 0.0,
-            high: 0.0,
-            ..s
-        };
-        assert_eq!(
-            select(&s, "127.0.0.16", HUMAN),
-            "M 127.0.0.16                N ----- -----    0   1.0    +0ns    +0ns  ?\n"
-        );
-        assert_eq!(
-            select(&s, "127.0.0.16", CSV),
-            "M,127.0.0.16,N,-,-,-,-,-,-,-,-,-,-,0,1.0,0.000000000,0.000000000,Not synchronised\n"
-        );
+        // State, authenticated, leap; configured and effective options; age; limits in nanoseconds.
+        #[rustfmt::skip]
+        let rows = [
+            ("GPS0", (b'N', false, 0), (1, 1), 0, (0, 0),
+             "N GPS0                      N N---- N----    0   1.0    +0ns    +0ns  N\n",
+             Some("N,GPS0,N,N,-,-,-,-,N,-,-,-,-,0,1.0,0.000000000,0.000000000,Normal\n")),
+            ("127.0.0.11", (b'T', false, 0), (0, 0), 0, (-1908, 2647),
+             "T 127.0.0.11                N ----- -----    0   1.0 -1908ns +2647ns  N\n",
+             None),
+            ("127.0.0.12", (b'*', true, 0), (2, 0xe), 0, (-1947, 2726),
+             "* 127.0.0.12                Y -P--- -PTR-    0   1.0 -1947ns +2726ns  N\n",
+             Some("*,127.0.0.12,Y,-,P,-,-,-,-,P,T,R,-,0,1.0,-0.000001947,0.000002726,Normal\n")),
+            ("127.0.0.13", (b'P', false, 0), (4, 4), 1, (-2913, -1144),
+             "P 127.0.0.13                N --T-- --T--    1   1.0 -2913ns -1144ns  N\n",
+             None),
+            ("127.0.0.15", (b'x', true, 0), (0, 0xc), 0, (-500_000_000, -500_000_000),
+             "x 127.0.0.15                Y ----- --TR-    0   1.0  -500ms  -500ms  N\n",
+             None),
+            ("127.0.0.16", (b'M', false, 3), (0, 0), 0, (0, 0),
+             "M 127.0.0.16                N ----- -----    0   1.0    +0ns    +0ns  ?\n",
+             Some("M,127.0.0.16,N,-,-,-,-,-,-,-,-,-,-,0,1.0,0.000000000,0.000000000,Not synchronised\n")),
+            ("ID#0000000001", (b'N', false, 3), (1, 1), 0, (0, 0),
+             "N ID#0000000001             N N---- N----    0   1.0    +0ns    +0ns  ?\n",
+             None),
+        ];
+        let seconds = |nanoseconds: i32| f64::from(nanoseconds) / 1e9;
+        for (name, (state, authenticated, leap), (configured, effective), age, (low, high), human, csv) in
+            rows
+        {
+            let s = SelectReport {
+                ref_id: 0,
+                address: Address::Unspecified,
+                state,
+                authenticated,
+                leap,
+                configured,
+                effective,
+                last_sample: Some(age),
+                score: 1.0,
+                low: seconds(low),
+                high: seconds(high),
+            };
+            assert_eq!(select(&s, name, HUMAN), human);
+            if let Some(csv) = csv {
+                assert_eq!(select(&s, name, CSV), csv);
+            }
+        }
     }
 
     #[test]
@@ -230,6 +238,45 @@ mod tests {
         assert_eq!(
             auth(&a, "127.0.0.12", HUMAN),
             "127.0.0.12                    SK    30   13  128    -    0    0    0    0\n"
+        );
+        let a = AuthReport {
+            key_type: 3,
+            key_id: 1,
+            key_length: 256,
+            ..a
+        };
+        assert_eq!(
+            auth(&a, "127.0.0.15", HUMAN),
+            "127.0.0.15                    SK     1    3  256    -    0    0    0    0\n"
+        );
+    }
+
+    #[test]
+    fn captions_as_in_6_4_and_6_5() {
+        assert_eq!(
+            select_header(true, HUMAN).strip_suffix(&select_header(false, HUMAN)),
+            Some(
+                r"  . State: N - noselect, s - unsynchronised, M - missing samples, r - stratum
+ /         d/D - large distance, ~ - jittery, w/W - waits for others,
+|          S - stale, O - orphan, T - not trusted, P - not preferred,
+|          U - waits for update, x - falseticker, + - combined, * - best.
+|   Effective options   ---------.  (N - noselect, P - prefer
+|   Configured options  ----.     \  T - trust, R - require)
+|   Auth. enabled (Y/N) -.   \     \     Offset interval --.
+|                        |    |     |                       |
+"
+            )
+        );
+        assert_eq!(
+            auth_header(true, HUMAN).strip_suffix(&auth_header(false, HUMAN)),
+            Some(
+                r"                             .- Auth. mechanism (NTS, SK - symmetric key)
+                            |   Key length -.  Cookie length (bytes) -.
+                            |       (bits)  |  Num. of cookies --.    |
+                            |               |  Key est. attempts  |   |
+                            |               |           |         |   |
+"
+            )
         );
     }
 

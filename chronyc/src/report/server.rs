@@ -84,4 +84,55 @@ NTP hardware TX timestamps : 18446744073709551615
 "
         );
     }
+
+    #[test]
+    fn example_of_6_9() {
+        let s = ServerStatsReport {
+            ntp_hits: 8,
+            nke_hits: 0,
+            cmd_hits: 127,
+            ntp_drops: 0,
+            nke_drops: 0,
+            cmd_drops: 0,
+            log_drops: 0,
+            ntp_auth_hits: 0,
+            ntp_interleaved_hits: 4,
+            ntp_timestamps: 6,
+            ntp_span: 0,
+            daemon_rx: 0,
+            daemon_tx: 4,
+            kernel_rx: 8,
+            kernel_tx: 4,
+            hardware_rx: 0,
+            hardware_tx: 0,
+        };
+        assert_eq!(
+            server_stats(&s, Style::default()),
+            "NTP packets received       : 8
+NTP packets dropped        : 0
+Command packets received   : 127
+Command packets dropped    : 0
+Client log records dropped : 0
+NTS-KE connections accepted: 0
+NTS-KE connections dropped : 0
+Authenticated NTP packets  : 0
+Interleaved NTP packets    : 4
+NTP timestamps held        : 6
+NTP timestamp span         : 0
+NTP daemon RX timestamps   : 0
+NTP daemon TX timestamps   : 4
+NTP kernel RX timestamps   : 8
+NTP kernel TX timestamps   : 4
+NTP hardware RX timestamps : 0
+NTP hardware TX timestamps : 0
+"
+        );
+        // The report of the request after.
+        let s = ServerStatsReport { cmd_hits: 128, ..s };
+        let csv = Style {
+            csv: true,
+            wide: false,
+        };
+        assert_eq!(server_stats(&s, csv), "8,0,128,0,0,0,0,0,4,6,0,0,4,8,4,0,0\n");
+    }
 }

@@ -263,10 +263,7 @@ impl Session {
         if matches!(who, Named::Client(_)) {
             truncate(&mut name, MAX_CLIENT_NAME);
         }
-        if name.len() > limit {
-            truncate(&mut name, limit - 1);
-            name.push('>');
-        }
+        shorten(&mut name, limit);
         name
     }
 
@@ -311,6 +308,14 @@ impl Session {
     }
 }
 
+/// Makes a name fit into its column, and shows that.
+fn shorten(name: &mut String, limit: usize) {
+    if name.len() > limit {
+        truncate(name, limit - 1);
+        name.push('>');
+    }
+}
+
 /// Cuts a text to so many bytes, at the end of a character.
 fn truncate(text: &mut String, length: usize) {
     let mut end = length.min(text.len());
@@ -318,4 +323,23 @@ fn truncate(text: &mut String, length: usize) {
         end -= 1;
     }
     text.truncate(end);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::samples::WIDE;
+
+    #[test]
+    fn long_names_are_cut_as_in_5_7() {
+        let cut = |name: &str, limit| {
+            let mut name = name.to_owned();
+            shorten(&mut name, limit);
+            name
+        };
+        let address = "2001:db8:1234:5678:9abc:def0:1234:5678";
+        assert_eq!(cut(address, report::NAME), "2001:db8:1234:5678:9abc:>");
+        assert_eq!(cut(&address[..25], report::NAME), &address[..25]);
+        assert_eq!(cut(address, WIDE.name_width(report::NAME)), address);
+    }
 }
