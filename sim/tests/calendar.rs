@@ -179,9 +179,11 @@ fn the_engine_slews_a_leap_second() {
 
 #[test]
 fn an_ignored_leap_second_is_measured_and_slewed() {
-    let (mut world, client, error) = leap_second(1, "ignore", 600.0);
-    assert!(error < 1e-3, "{error}");
-    assert_eq!(world.clock(client).steps(), 0);
-    let texts: Vec<_> = world.log(client).map(|(_, event)| event.to_string()).collect();
-    assert!(texts.contains(&"Ignoring leap second".to_owned()), "{texts:?}");
+    for leap in [1, -1] {
+        let (mut world, client, error) = leap_second(leap, "ignore", 600.0);
+        assert!(error < 1e-3, "leap {leap}: {error}");
+        assert_eq!(world.clock(client).steps(), 0);
+        let texts: Vec<_> = world.log(client).map(|(_, event)| event.to_string()).collect();
+        assert!(texts.contains(&"Ignoring leap second".to_owned()), "{texts:?}");
+    }
 }

@@ -425,6 +425,10 @@ mod tests {
         let (set, _) = clock.set_frequency(Ppm(12.5)).unwrap();
         assert_eq!((clock.kernel.tick, clock.kernel.freq), (10_000, -819_200));
         assert_eq!(set.0, 12.5);
+        // spec/sync.md section 11, example 40
+        let (set, _) = clock.set_frequency(Ppm(123.456)).unwrap();
+        assert_eq!((clock.kernel.tick, clock.kernel.freq), (9999, -1_537_212));
+        assert!((set.0 - 123.455_993_65).abs() < 1e-8);
         let (set, _) = clock.set_frequency(Ppm(-83_333.3)).unwrap();
         assert_eq!(clock.kernel.tick, 10_833);
         assert!((set.0 + 83_333.3).abs() < 2.0 / 65_536.0);
