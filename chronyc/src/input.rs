@@ -5,7 +5,7 @@ use crate::session::Session;
 use crate::{sys, usage};
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
-use rustyline::{Config, Editor};
+use rustyline::{CompletionType, Config, Editor};
 use std::io::{self, IsTerminal};
 
 /// Longest piece of a line that is one command.
@@ -60,7 +60,9 @@ fn take_line(pending: &mut Vec<u8>) -> Option<Vec<u8>> {
 /// Lines of a person, who can edit them.
 fn edit(session: &mut Session) -> bool {
     session.print(&format!("{}\n", usage::BANNER));
-    let config = Config::builder().auto_add_history(true).build();
+    let config = Config::builder().auto_add_history(true);
+    // As readline does.
+    let config = config.completion_type(CompletionType::List).build();
     let history = MemHistory::with_config(&config);
     let Ok(mut editor) = Editor::<Words, _>::with_history(config, history) else {
         return read(session);

@@ -36,14 +36,13 @@ fn problem(t: &TrackingReport, limits: &Health) -> Option<String> {
 }
 
 impl Session {
-    /// Fails with one line that says why if the clock is not well. One request, unless two or more
-    /// sources are wanted, which have to be counted.
+    /// Fails with one line that says why if the clock is not well. One request, unless sources have to be counted.
     pub(super) fn health(&mut self, limits: &Health) -> Result<(), Failed> {
         let t = self.ask_tracking()?;
         let mut problem = problem(&t, limits);
-        // A clock that follows anything follows one source.
+        // A clock stays synchronised after its last source is gone, so one source has to be counted, too.
         if problem.is_none()
-            && let Some(limit @ 2..) = limits.min_sources
+            && let Some(limit @ 1..) = limits.min_sources
         {
             let followed = self.followed_sources(limit)?;
             if followed < limit {
