@@ -98,8 +98,13 @@ impl Watch {
                 }
                 // Cleared before reading: what arrives meanwhile is announced again, and the loop reads until
                 // nothing is left.
+                let ended = guard.ready().is_read_closed();
                 guard.clear_ready();
                 wakes.push(Wake::Socket(key));
+                // That the other side has gone is not cleared, and nothing comes any more.
+                if ended {
+                    return;
+                }
             }
         }))
     }
