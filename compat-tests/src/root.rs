@@ -7,6 +7,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use nix::sys::signal::Signal;
+
 use crate::dir::TempDir;
 use crate::process::{Finished, Process, finish};
 use crate::programs::{cache, with_lock, workspace};
@@ -19,10 +21,17 @@ const LIMIT: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub struct Root {
     // Before the directory, which holds its log.
-    _holder: Process,
+    holder: Process,
     /// First process of the namespaces.
     pid: String,
     dir: TempDir,
+}
+
+impl Drop for Root {
+    /// Neither `unshare` nor the first process of a namespace ends by SIGTERM. All others there end with it.
+    fn drop(&mut self) {
+        self.holder.signal(Signal::SIGKILL);
+    }
 }
 
 /// The root directory that all start from; made once, kept from one run to the next.
@@ -79,11 +88,7 @@ impl Root {
             let ready = format!("/proc/{child}/root{}/root/run/ready", place.display());
             Path::new(&ready).exists().then(|| child.to_owned())
         });
-        Self {
-            _holder: holder,
-            pid,
-            dir,
-        }
+        Self { holder, pid, dir }
     }
 
     /// A path inside, as this process reaches it.
