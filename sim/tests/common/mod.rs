@@ -7,7 +7,7 @@ use truechimer_engine::config::{AccessRule, Config, SourceConfig, SourceKind, Su
 use truechimer_engine::io::Peer;
 use truechimer_engine::time::NtpTimestamp;
 use truechimer_engine::wire::command::{
-    Reply, ReplyCode, ReplyHeader, Request, Status, TrackingReport, VERSION,
+    self, AccessList, Address, Reply, ReplyCode, ReplyHeader, Request, Status, TrackingReport, VERSION,
 };
 use truechimer_engine::wire::ntp::{Builder, Header, Mode, Packet};
 use truechimer_sim::scenario::{EPOCH, server_config};
@@ -120,4 +120,19 @@ pub(crate) fn ask_ntp(world: &mut World, node: NodeId, from: &str) -> Option<Hea
     let header = Packet::parse(&bytes).unwrap().header;
     assert_eq!((header.mode, header.originate), (Mode::Server, request.transmit));
     Some(header)
+}
+
+/// An address as chronyc sends it.
+pub(crate) fn address(text: &str) -> Address {
+    Address::parse(text).unwrap()
+}
+
+/// A request that changes an access list.
+pub(crate) fn access(list: AccessList, allow: bool, all: bool, net: Address, bits: i32) -> Request {
+    Request::ChangeAccess {
+        list,
+        allow,
+        all,
+        subnet: command::Subnet { address: net, bits },
+    }
 }
