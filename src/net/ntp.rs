@@ -26,7 +26,7 @@ const MAX_AWAITED: usize = 256;
 /// Errors of one socket after which it is left alone until something new is announced.
 const MAX_ERRORS: usize = 4;
 /// A kernel timestamp further away (s) from our own reading is not to be believed.
-pub(super) const MAX_DISTANCE: f64 = 1.0;
+const MAX_DISTANCE: f64 = 1.0;
 /// Receive buffer of a server's socket, octets (the kernel takes twice as much): enough for 20 ms without a processor at
 /// 100,000 requests a second, for each of which it counts 768. Not more, as a server that can't keep up answers late,
 /// and what waits for long is in no cache any more.
@@ -395,16 +395,7 @@ impl NtpSockets {
         let Some(entry) = self.entries.get(&id) else {
             return false;
         };
-        // An ICMP error is reported instead of data, once, and there may be data behind it. An error that stays
-        // must not keep us busy.
-        for _ in 0..MAX_ERRORS {
-            match batch.receive(entry.descriptor.fd().as_fd(), queue) {
-                Ok(count) => return count > 0,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(_) => {}
-            }
-        }
-        false
+        take(|| batch.receive(entry.descriptor.fd().as_fd(), queue))
     }
 
     /// What a datagram of a batch means. `now` is our own reading, for those without a kernel timestamp.
@@ -415,10 +406,7 @@ impl NtpSockets {
         received: &Received<'a>,
         now: Raw,
     ) -> Option<Arrival<'a>> {
-        let kernel = received
-            .info
-            .stamp
-            .filter(|&stamp| (stamp - now).abs() <= MAX_DISTANCE);
+        let kernel = near(received.info.stamp, now);
         if queue == Queue::Data && received.info.stamp.is_none() {
             self.keep_timestamps_on();
         }
@@ -436,10 +424,7 @@ impl NtpSockets {
         {
             entry.link_local = Some((v4, received.info.interface));
         }
-        let rx = match kernel {
-            Some(at) => Stamp::new(at, Origin::Kernel),
-            None => Stamp::new(now, Origin::Daemon),
-        };
+        let rx = receive_stamp(kernel, now);
         let interface = received.info.taken_by();
         let hardware = received
             .info
@@ -524,6 +509,32 @@ impl NtpSockets {
             }
             self.keeper = socket;
         }
+    }
+}
+
+/// Takes a batch from a queue by `receive`; false when it is empty. An ICMP error is reported instead of data, once, and
+/// there may be data behind it. An error that stays must not keep us busy.
+pub(super) fn take(mut receive: impl FnMut() -> io::Result<usize>) -> bool {
+    for _ in 0..MAX_ERRORS {
+        match receive() {
+            Ok(count) => return count > 0,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
+            Err(_) => {}
+        }
+    }
+    false
+}
+
+/// A kernel's timestamp, if it can be believed.
+pub(super) fn near(kernel: Option<Raw>, now: Raw) -> Option<Raw> {
+    kernel.filter(|&stamp| (stamp - now).abs() <= MAX_DISTANCE)
+}
+
+/// The receive time of a datagram: the kernel's, if that is [`near`], or ours.
+pub(super) fn receive_stamp(near: Option<Raw>, now: Raw) -> Stamp {
+    match near {
+        Some(at) => Stamp::new(at, Origin::Kernel),
+        None => Stamp::new(now, Origin::Daemon),
     }
 }
 

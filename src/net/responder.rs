@@ -1,12 +1,11 @@
 //! What a thread that serves needs besides a socket: takes requests in batches, answers them in batches.
 
 use super::looped;
-use super::ntp::{MAX_DISTANCE, without_scope};
+use super::ntp::{near, receive_stamp, take, without_scope};
 use super::pace::Pace;
 use crate::sys::clock;
 use crate::sys::datagrams::{Datagram, Datagrams, MANY};
 use crate::sys::socket::Queue;
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
@@ -23,8 +22,6 @@ const MAX_GAIN: i64 = 20;
 const MAX_COST: i64 = 5000;
 /// Fewest datagrams asked for at a time: more than one, so that one call tells that there are no others.
 const MIN_LIMIT: usize = 4;
-/// Errors of a socket after which it is left alone until something new is announced.
-const MAX_ERRORS: usize = 4;
 /// Octets of a packet up to its transmit timestamp.
 const RECEIVE: std::ops::Range<usize> = 32..40;
 /// Mode of a server's replies.
@@ -86,16 +83,7 @@ impl Responder {
         if queue == Queue::Error {
             self.stamps_due = false;
         }
-        // An ICMP error is reported instead of data, once, and there may be data behind it. An error that stays
-        // must not keep us busy.
-        for _ in 0..MAX_ERRORS {
-            match self.datagrams.receive(socket, queue, self.limit) {
-                Ok(count) => return count > 0,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(_) => {}
-            }
-        }
-        false
+        take(|| self.datagrams.receive(socket, queue, self.limit))
     }
 
     /// True if the queue may hold more than the batch that was just taken. The next batch is made larger then, and
@@ -140,7 +128,7 @@ impl Responder {
                 continue;
             };
             self.stamp_missing |= datagram.info.stamp.is_none();
-            let rx = stamp(datagram.info.stamp, now);
+            let rx = receive_stamp(near(datagram.info.stamp, now), now);
             if let Some(reply) = server.admit(datagram.bytes, without_scope(from), &rx) {
                 let local = datagram.info.to;
                 let from = local.map(|local| (local, interface(&from, datagram.info.interface)));
@@ -230,20 +218,6 @@ fn next_cost(cost: i64, elapsed: f64, count: i64) -> i64 {
         measured.max(0)
     } else {
         (cost + (measured - cost).min(MAX_GAIN)).min(MAX_COST)
-    }
-}
-
-/// A kernel's timestamp, if it can be believed.
-fn near(kernel: Option<Raw>, now: Raw) -> Option<Raw> {
-    kernel.filter(|&stamp| (stamp - now).abs() <= MAX_DISTANCE)
-}
-
-/// The kernel's timestamp of a received datagram or, if that can't be believed, ours.
-fn stamp(kernel: Option<Raw>, now: Raw) -> Stamp {
-    let kernel = near(kernel, now);
-    match kernel {
-        Some(at) => Stamp::new(at, Origin::Kernel),
-        None => Stamp::new(now, Origin::Daemon),
     }
 }
 
