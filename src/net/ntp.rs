@@ -256,6 +256,10 @@ impl NtpSockets {
                     // The first needs a capability that goes beyond the system's limit.
                     let _ = set(libc::SO_RCVBUFFORCE) || set(libc::SO_RCVBUF);
                     improve(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BROADCAST, 1);
+                    // Packets get their "don't fragment" bit as ever, but no number for fragments, which would be
+                    // counted in a table by destination: with many clients that is a quarter of what sending takes.
+                    let (option, probe) = (libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE);
+                    improve(socket.as_fd(), libc::IPPROTO_IP, option, probe);
                 }
                 options::bind(&socket, local)?;
             }

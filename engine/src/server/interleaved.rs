@@ -95,7 +95,8 @@ impl SavedTimestamps {
         if self.entries.capacity() == 0 {
             self.entries.reserve_exact(self.capacity);
         }
-        if let Some(found) = self.find(receive) {
+        let index = self.place(receive);
+        if let Some(found) = self.entries.get_mut(index).filter(|e| e.receive == receive) {
             found.disabled = true;
             return;
         }
@@ -107,9 +108,6 @@ impl SavedTimestamps {
         {
             self.entries.pop_back();
         }
-        let index = self
-            .entries
-            .partition_point(|e| difference(e.receive, receive) < 0);
         if self.entries.len() - index > MAX_MOVED {
             self.entries[index.saturating_sub(1)] = entry;
         } else if self.entries.len() < self.capacity {
@@ -152,12 +150,36 @@ impl SavedTimestamps {
     }
 
     fn find(&mut self, receive: NtpTimestamp) -> Option<&mut Entry> {
-        let index = self
-            .entries
-            .partition_point(|e| difference(e.receive, receive) < 0);
+        let index = self.place(receive);
         self.entries
             .get_mut(index)
             .filter(|entry| entry.receive == receive)
+    }
+
+    /// Index of the first entry that is not before this one. Searched for from the end on, in steps that double: what
+    /// is looked for is mostly there, and in a cache.
+    fn place(&self, receive: NtpTimestamp) -> usize {
+        let before = |index: usize| {
+            self.entries
+                .get(index)
+                .is_some_and(|entry| difference(entry.receive, receive) < 0)
+        };
+        let length = self.entries.len();
+        let (mut end, mut step) = (length, 1);
+        while step <= length && !before(length - step) {
+            end = length - step;
+            step *= 2;
+        }
+        let mut start = length.saturating_sub(step);
+        while start < end {
+            let middle = usize::midpoint(start, end);
+            if before(middle) {
+                start = middle + 1;
+            } else {
+                end = middle;
+            }
+        }
+        start
     }
 }
 
@@ -248,6 +270,18 @@ mod tests {
         assert_eq!(saved.len(), 100);
         assert!(saved.take(NtpTimestamp(at(5).0 + 100)).is_none());
         assert!(saved.take(NtpTimestamp(at(5).0 + 105)).is_some());
+    }
+
+    #[test]
+    fn every_place_is_found() {
+        for length in 0..40 {
+            let mut saved = SavedTimestamps::new(40);
+            (0..length).for_each(|i| save(&mut saved, 100 + 2 * i));
+            for time in 98..200 {
+                let naive = saved.entries.iter().filter(|e| e.receive.0 < at(time).0).count();
+                assert_eq!(saved.place(at(time)), naive, "{time} among {length}");
+            }
+        }
     }
 
     #[test]
