@@ -2,8 +2,12 @@
 
 mod dumps;
 mod hardware;
+#[cfg(test)]
+mod report_tests;
 mod serving;
 mod start;
+#[cfg(test)]
+mod worker_tests;
 
 use crate::auth::Keys;
 use crate::command::{Commands, Target};
@@ -13,7 +17,7 @@ use crate::event::clock::{ClockError, ClockEvent};
 use crate::event::server::ServerEvent;
 use crate::io::{HardwareStamp, Input, Output, QueryId, ResolveError, SocketId, Stamp, Token};
 use crate::random::Random;
-use crate::server::{BadSubnet, Server};
+use crate::server::{BadSubnet, Published, Server, Workers};
 use crate::source::{Handled, Manager};
 use crate::sync::SourceId;
 use crate::sync::cx::{Cx, Outbox};
@@ -107,6 +111,7 @@ pub struct Engine {
     /// `-R`
     restarted: bool,
     phase: Phase,
+    workers: Option<Box<dyn Workers>>,
 }
 
 /// Runs `$body` with `$cx` at the given time, then announces what it changed and hands on what it left.
@@ -200,6 +205,7 @@ impl Engine {
             dumps: Vec::new(),
             restarted: start.restarted,
             phase: Phase::New,
+            workers: None,
         };
         engine.hand_on();
         engine.read_temperature(kernel.now().mono);
@@ -328,6 +334,7 @@ impl Engine {
                         manager: &mut self.manager,
                         access: &mut self.serving.access,
                         shard: &mut self.serving.shard,
+                        workers: self.workers.as_deref_mut(),
                         access_changed: &mut access_changed,
                         keys: &self.keys,
                         outputs: &mut self.outputs,
@@ -401,6 +408,24 @@ impl Engine {
         with_cx!(self, now, kernel, |cx| self.discipline.check_jump(cx));
         self.serving
             .server(&mut self.discipline, &self.keys, &mut *self.random, now)
+    }
+
+    /// There are threads that serve from [`Self::publish`]: `serverthreads`. They are asked for reports.
+    pub fn set_workers(&mut self, workers: Box<dyn Workers>) {
+        self.workers = Some(workers);
+    }
+
+    /// True if what was published last is not what is served now. To be asked after every call that may have changed
+    /// something; costs less than a reply.
+    #[must_use]
+    pub fn publication_due(&self, now: Now) -> bool {
+        self.serving.is_publication_due(&self.discipline, &self.keys, now)
+    }
+
+    /// What workers are to serve from now on. Nobody is told of it but the caller.
+    pub fn publish(&mut self, now: Now) -> Published {
+        self.serving
+            .publish(&mut self.discipline, &self.keys, &mut *self.random, now)
     }
 
     fn not_sent(&mut self, now: Now, kernel: &mut dyn Clock, on: SocketId) {

@@ -3,6 +3,7 @@
 
 mod by_hand;
 mod change;
+mod clients;
 mod monitor;
 mod source_options;
 
@@ -12,7 +13,7 @@ use crate::auth::Keys;
 use crate::config::{NetworkConfig, OpenCommands};
 use crate::io::{Output, Peer};
 use crate::server::ratelimit::Limit;
-use crate::server::{AccessList, BadSubnet, Service, Shard};
+use crate::server::{AccessList, BadSubnet, Service, Shard, Worker, Workers};
 use crate::source::Manager;
 use crate::sync::cx::Cx;
 use crate::sync::discipline::Discipline;
@@ -20,8 +21,10 @@ use crate::wire::command::{
     Access, Code, Refusal, Reply, Request, RequestHeader, Status, Topic, encode_reply,
 };
 use bytes::Bytes;
+use clients::{Known, Wanted};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
 /// Everything that commands read and change, beside their own state.
 pub struct Target<'a> {
@@ -30,9 +33,11 @@ pub struct Target<'a> {
     /// NTP sources.
     pub manager: &'a mut Manager,
     /// Who may ask for the time.
-    pub access: &'a mut AccessList,
+    pub access: &'a mut Arc<AccessList>,
     /// Client log and counters of the server.
     pub shard: &'a mut Shard,
+    /// Threads with shards of their own.
+    pub workers: Option<&'a mut (dyn Workers + 'static)>,
     /// Set when `access` was changed.
     pub access_changed: &'a mut bool,
     /// Symmetric keys.
@@ -51,6 +56,9 @@ pub struct Commands {
     access: AccessList,
     /// `dumpdir` is set.
     dumps: bool,
+    /// Most records of each worker's client log.
+    worker_records: usize,
+    known: Known,
 }
 
 impl Commands {
@@ -63,6 +71,8 @@ impl Commands {
             open: config.open_commands,
             access: AccessList::new(&config.cmd_access)?,
             dumps,
+            worker_records: Worker::capacity(config, config.server_threads.workers()),
+            known: Known::default(),
         })
     }
 
@@ -136,8 +146,31 @@ impl Commands {
         })
     }
 
+    /// Answers a request about clients of the server; `None`: it is not one of them.
+    fn clients(&mut self, cx: &Cx<'_>, target: &mut Target<'_>, request: &Request) -> Option<Answer> {
+        Some(match *request {
+            Request::ServerStats => Ok(Reply::ServerStats(clients::server_stats(target))),
+            Request::Clients {
+                first,
+                count,
+                min_hits,
+                reset,
+            } => {
+                let wanted = Wanted {
+                    first,
+                    count,
+                    min_hits,
+                    reset,
+                };
+                clients::clients(cx, target, &mut self.known, self.worker_records, wanted).map(Reply::Clients)
+            }
+            _ => return None,
+        })
+    }
+
     fn run(&mut self, cx: &mut Cx<'_>, target: &mut Target<'_>, request: &Request) -> Answer {
-        monitor::report(cx, target, request)
+        self.clients(cx, target, request)
+            .or_else(|| monitor::report(cx, target, request))
             .or_else(|| by_hand::answer(cx, target, request))
             .unwrap_or_else(|| self.change(cx, target, request).map(|()| Reply::Null))
     }

@@ -1,7 +1,6 @@
 //! Commands that only read (`spec/command-protocol.md` 6.5, 6.6).
 
 use super::{Answer, Target};
-use crate::server::{ClientReport, Service};
 use crate::source::{Association, SourceAddress};
 use crate::sync::SourceId;
 use crate::sync::cx::Cx;
@@ -9,9 +8,9 @@ use crate::sync::report::Who;
 use crate::sync::sources::Kind;
 use crate::sync::status::SourceState as State;
 use crate::wire::command::{
-    AccessList as List, ActivityReport, Address, AuthMode, AuthReport, ClientRecord, ClientsReport,
-    MAX_CLIENTS, NtpDataReport, Reply, Request, SelectReport, ServerStatsReport, SourceMode, SourceName,
-    SourceReport, SourceState, SourceStatsReport, Status, TrackingReport,
+    AccessList as List, ActivityReport, Address, AuthMode, AuthReport, NtpDataReport, Reply, Request,
+    SelectReport, SourceMode, SourceName, SourceReport, SourceState, SourceStatsReport, Status,
+    TrackingReport,
 };
 
 /// Answers a request that only reads; `None`: it is not one of them.
@@ -26,13 +25,6 @@ pub(super) fn report(cx: &mut Cx<'_>, target: &mut Target<'_>, request: &Request
         Request::NtpData(address) => ntp_data(target, address).map(Reply::NtpData),
         Request::AuthData(address) => auth_data(target, address).map(Reply::Auth),
         Request::SourceName(address) => source_name(target, address).map(Reply::SourceName),
-        Request::ServerStats => Ok(Reply::ServerStats(server_stats(target))),
-        Request::Clients {
-            first,
-            count,
-            min_hits,
-            reset,
-        } => clients(cx, target, first, count, min_hits, reset).map(Reply::Clients),
         Request::CheckAccess(List::Ntp, address) => Err(match address.ip() {
             Some(ip) if target.access.allows(ip) => Status::AccessAllowed,
             _ => Status::AccessDenied,
@@ -289,88 +281,4 @@ fn ntp_data(target: &Target<'_>, wanted: Address) -> Result<NtpDataReport, Statu
         report.rx_origin = last.rx_origin as u8;
     }
     Ok(report)
-}
-
-fn server_stats(target: &Target<'_>) -> ServerStatsReport {
-    let log = &target.shard.log;
-    let [ntp, nke, cmd] = [Service::Ntp, Service::Nke, Service::Command].map(|service| log.totals(service));
-    let stats = target.shard.stats();
-    ServerStatsReport {
-        ntp_hits: ntp.hits,
-        nke_hits: nke.hits,
-        cmd_hits: cmd.hits,
-        ntp_drops: ntp.drops,
-        nke_drops: nke.drops,
-        cmd_drops: cmd.drops,
-        log_drops: log.replaced(),
-        ntp_auth_hits: stats.authenticated,
-        ntp_interleaved_hits: stats.interleaved,
-        ntp_timestamps: stats.timestamps,
-        ntp_span: stats.span,
-        daemon_rx: stats.rx[0],
-        daemon_tx: stats.tx[0],
-        kernel_rx: stats.rx[1],
-        kernel_tx: stats.tx[1],
-        hardware_rx: stats.rx[2],
-        hardware_tx: stats.tx[2],
-    }
-}
-
-fn clients(
-    cx: &Cx<'_>,
-    target: &mut Target<'_>,
-    first: u32,
-    count: u32,
-    min_hits: u32,
-    reset: bool,
-) -> Result<ClientsReport, Status> {
-    let log = &mut target.shard.log;
-    if !log.is_active() {
-        return Err(Status::Inactive);
-    }
-    let wanted = (count as usize).min(MAX_CLIENTS);
-    let mut report = ClientsReport {
-        indices: log.len() as u32,
-        next: first,
-        clients: Vec::new(),
-    };
-    while (report.next as usize) < log.len() && report.clients.len() < wanted {
-        let index = report.next as usize;
-        report.next += 1;
-        let Some(client) = log.report(index, cx.cooked) else {
-            continue;
-        };
-        if client.hits.iter().any(|hits| *hits >= min_hits) {
-            report.clients.push(client_record(&client));
-        }
-        if reset {
-            log.reset(index);
-        }
-    }
-    Ok(report)
-}
-
-fn client_record(client: &ClientReport) -> ClientRecord {
-    let interval = |log2: i8| (log2 != i8::MAX).then_some(log2);
-    let ago = |seconds: u32| (seconds != u32::MAX).then_some(seconds);
-    let [ntp_hits, nke_hits, cmd_hits] = client.hits;
-    let [ntp_drops, nke_drops, cmd_drops] = client.drops;
-    let [ntp_interval, nke_interval, cmd_interval] = client.interval.map(interval);
-    let [last_ntp, last_nke, last_cmd] = client.last_hit_ago.map(ago);
-    ClientRecord {
-        address: Address::Ip(client.address),
-        ntp_hits,
-        nke_hits,
-        cmd_hits,
-        ntp_drops,
-        nke_drops,
-        cmd_drops,
-        ntp_interval,
-        nke_interval,
-        cmd_interval,
-        ntp_timeout_interval: interval(client.timeout_interval),
-        last_ntp,
-        last_nke,
-        last_cmd,
-    }
 }

@@ -32,7 +32,8 @@ pub use error::{ConfigError, LineError, Place, Warning};
 pub use files::{FileConfig, Logs};
 pub use loader::{Environment, KeptLine, Loader, Options, Unsearchable};
 pub use network::{
-    Broadcast, CommandSocket, HwTimestamp, LocalMode, NetworkConfig, NtsConfig, OpenCommands, RxFilter,
+    Broadcast, CommandSocket, HwTimestamp, LocalMode, MAX_SERVER_THREADS, NetworkConfig, NtsConfig,
+    OpenCommands, RxFilter, ServerThreads,
 };
 pub use problem::Problem;
 pub use refclock::RefclockConfig;

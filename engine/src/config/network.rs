@@ -201,6 +201,48 @@ impl Default for NtsConfig {
     }
 }
 
+/// Most threads that `serverthreads` can ask for.
+pub const MAX_SERVER_THREADS: u8 = 64;
+
+/// `serverthreads`, a directive of our own: how many threads answer plain requests.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ServerThreads {
+    /// This many; 1: the main thread does it, without workers.
+    Count(u8),
+    /// As many as there are cores.
+    Auto,
+}
+
+impl ServerThreads {
+    /// A number in place of `auto`, on a machine with so many cores.
+    #[must_use]
+    pub fn resolved(self, cores: usize) -> Self {
+        match self {
+            Self::Auto => {
+                let cores = u8::try_from(cores).unwrap_or(u8::MAX);
+                Self::Count(cores.clamp(1, MAX_SERVER_THREADS))
+            }
+            Self::Count(_) => self,
+        }
+    }
+
+    /// Threads that serve beside the main thread: none with 1, as the main thread serves then; `auto` counts as 1
+    /// until it is resolved.
+    #[must_use]
+    pub fn workers(self) -> usize {
+        match self {
+            Self::Auto | Self::Count(0 | 1) => 0,
+            Self::Count(count) => usize::from(count),
+        }
+    }
+}
+
+impl Default for ServerThreads {
+    fn default() -> Self {
+        Self::Count(1)
+    }
+}
+
 /// Everything about sockets and packets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NetworkConfig {
@@ -266,6 +308,8 @@ pub struct NetworkConfig {
     pub ptp_domain: u8,
     /// `refresh`, s.
     pub refresh: u32,
+    /// `serverthreads`
+    pub server_threads: ServerThreads,
     /// NTS.
     pub nts: NtsConfig,
 }
@@ -304,6 +348,7 @@ impl Default for NetworkConfig {
             ptp_port: 0,
             ptp_domain: 123,
             refresh: 1_209_600,
+            server_threads: ServerThreads::default(),
             nts: NtsConfig::default(),
         }
     }

@@ -6,13 +6,15 @@ use crate::config::{AddressFamily, NetworkConfig};
 use crate::io::{Output, SocketId, SocketSpec, Stamp, Token};
 use crate::random::Random;
 use crate::server::{
-    AccessList, Broadcasts, DueBroadcast, PendingReply, Server, Shard, Snapshot, Verdict, admit,
+    AccessList, Answers, Broadcasts, DueBroadcast, PendingReply, Published, Publisher, Server, Shard,
+    Snapshot, Verdict, admit,
 };
 use crate::sync::discipline::Discipline;
 use crate::sync::kernel::Change;
 use crate::time::{Mono, Now, NtpTimestamp};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 /// Replies whose transmit timestamp may still come.
 const MAX_TOKENS: usize = 1024;
@@ -21,7 +23,7 @@ const MAX_PENDING: usize = 1024;
 
 /// The NTP server without its thread.
 pub(super) struct Serving {
-    pub(super) access: AccessList,
+    pub(super) access: Arc<AccessList>,
     pub(super) shard: Shard,
     port: u16,
     family: AddressFamily,
@@ -38,15 +40,7 @@ pub(super) struct Serving {
     next_token: u64,
     /// Tokens of sent replies, oldest first, with the key of what is saved.
     tokens: VecDeque<(u64, NtpTimestamp)>,
-}
-
-/// What is answered beyond plain requests.
-#[derive(Clone, Copy)]
-struct Answers {
-    /// Network correction fields.
-    ptp: bool,
-    /// MS-SNTP.
-    signs: bool,
+    publisher: Publisher,
 }
 
 /// A packet that is to be made.
@@ -69,7 +63,7 @@ impl Serving {
         random: &mut dyn Random,
     ) -> Result<Self, StartError> {
         Ok(Self {
-            access: AccessList::new(&config.access)?,
+            access: Arc::new(AccessList::new(&config.access)?),
             shard: Shard::new(config, random),
             port,
             family,
@@ -89,6 +83,7 @@ impl Serving {
             sent_last: false,
             next_token: 0,
             tokens: VecDeque::new(),
+            publisher: Publisher::default(),
         })
     }
 
@@ -283,6 +278,27 @@ impl Serving {
         Server::new(view, &mut self.shard, random)
     }
 
+    /// True if workers have to be told anew what is served.
+    pub(super) fn is_publication_due(&self, discipline: &Discipline, keys: &Arc<Keys>, now: Now) -> bool {
+        self.publisher
+            .is_due(discipline.served_time(), &self.access, keys, now)
+    }
+
+    /// What workers serve from.
+    pub(super) fn publish(
+        &mut self,
+        discipline: &mut Discipline,
+        keys: &Arc<Keys>,
+        random: &mut dyn Random,
+        now: Now,
+    ) -> Published {
+        // Serving may activate local mode, which all workers have to know; the distance is never less than now.
+        let at = discipline.clock.cook(now.raw).0;
+        discipline.served(at, now.mono, random);
+        self.publisher
+            .publish(discipline.served_time(), self.answers, &self.access, keys, now)
+    }
+
     fn token(&mut self, saved: NtpTimestamp) -> Token {
         self.next_token = (self.next_token + 1) & (u64::MAX >> 1);
         if self.tokens.len() == MAX_TOKENS {
@@ -314,6 +330,7 @@ impl Serving {
     /// The clock was changed.
     pub(super) fn announce(&mut self, change: &Change) {
         self.shard.changed(change);
+        self.publisher.changed(change);
     }
 }
 
@@ -321,25 +338,12 @@ fn snapshot<'a>(
     discipline: &mut Discipline,
     access: &'a AccessList,
     keys: &'a Keys,
-    Answers { ptp, signs }: Answers,
+    answers: Answers,
     random: &mut dyn Random,
     now: Now,
 ) -> Snapshot<'a> {
-    let clock = &discipline.clock;
-    let (cook, quantum, precision) = (clock.snapshot(), clock.precision(), clock.precision_log());
-    let at = cook.cook(now.raw).0;
+    let time = discipline.served_time();
+    let at = time.cook.cook(now.raw).0;
     let served = discipline.served(at, now.mono, random);
-    Snapshot {
-        cook,
-        served,
-        quantum,
-        precision,
-        smoothing: discipline.smoothing_offset(at),
-        hide_leap: discipline.hides_leap(),
-        mono: discipline.mono,
-        ptp,
-        signs,
-        access,
-        keys,
-    }
+    Snapshot::new(&time, at, served, answers, access, keys)
 }

@@ -1,7 +1,7 @@
 //! Judging requests (`spec/ntp.md` sections 3.3 and 5.1).
 
 use super::access::AccessList;
-use super::clientlog::{ClientLog, Service};
+use super::clientlog::{ClientLog, Parts, Service};
 use super::interleaved::SavedTimestamps;
 use super::ratelimit::{Limit, Limiter};
 use super::reply::PendingReply;
@@ -12,8 +12,8 @@ use crate::random::Random;
 use crate::sync::clock::Cook;
 use crate::sync::kernel::Change;
 use crate::sync::mono::MonoScale;
-use crate::sync::served::Served;
-use crate::time::NtpTimestamp;
+use crate::sync::served::{Served, ServedTime};
+use crate::time::{Cooked, NtpTimestamp};
 use crate::wire::ntp::{Auth, Header, Mode, Packet};
 use std::net::SocketAddr;
 
@@ -48,6 +48,42 @@ pub struct Snapshot<'a> {
     pub access: &'a AccessList,
     /// Symmetric keys.
     pub keys: &'a Keys,
+}
+
+/// What is answered beyond plain requests.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Answers {
+    /// `ptpport` is set: network correction fields are answered.
+    pub ptp: bool,
+    /// There is a signing daemon: requests of MS-SNTP are answered.
+    pub signs: bool,
+}
+
+impl<'a> Snapshot<'a> {
+    /// What is served at cooked time `at`; `served` is what the reference of `time` says then.
+    #[must_use]
+    pub fn new(
+        time: &ServedTime,
+        at: Cooked,
+        served: Served,
+        Answers { ptp, signs }: Answers,
+        access: &'a AccessList,
+        keys: &'a Keys,
+    ) -> Self {
+        Self {
+            cook: time.cook,
+            served,
+            quantum: time.quantum,
+            precision: time.precision,
+            smoothing: time.smoothing_offset(at),
+            hide_leap: time.hide_leap,
+            mono: time.mono,
+            ptp,
+            signs,
+            access,
+            keys,
+        }
+    }
 }
 
 /// What is known about clients. Belongs to one thread.
@@ -86,6 +122,22 @@ pub struct ServerStats {
     pub tx: [u64; 3],
 }
 
+impl ServerStats {
+    /// Adds those of another thread; of the spans the largest counts.
+    pub(super) fn add(&mut self, other: &Self) {
+        self.authenticated += other.authenticated;
+        self.interleaved += other.interleaved;
+        self.timestamps += other.timestamps;
+        self.span = self.span.max(other.span);
+        for (sum, count) in self.rx.iter_mut().zip(other.rx) {
+            *sum += count;
+        }
+        for (sum, count) in self.tx.iter_mut().zip(other.tx) {
+            *sum += count;
+        }
+    }
+}
+
 /// What is to be done with a datagram.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
@@ -98,10 +150,21 @@ pub enum Verdict {
 }
 
 impl Shard {
-    /// The shard that the configuration asks for.
+    /// The main thread's: all that the configuration allows, or what its workers leave of it.
     #[must_use]
     pub fn new(config: &NetworkConfig, random: &mut dyn Random) -> Self {
-        let limit = (!config.no_client_log).then_some(config.client_log_limit);
+        let parts = Parts::of(config.client_log_limit, config.server_threads.workers());
+        Self::within(parts.main, config, random)
+    }
+
+    /// That of one of several workers.
+    pub(super) fn of_worker(config: &NetworkConfig, workers: usize, random: &mut dyn Random) -> Self {
+        let parts = Parts::of(config.client_log_limit, workers);
+        Self::within(parts.worker, config, random)
+    }
+
+    fn within(limit: u64, config: &NetworkConfig, random: &mut dyn Random) -> Self {
+        let limit = (!config.no_client_log).then_some(limit);
         let limits = [config.rate_limit, config.nts_rate_limit, config.cmd_rate_limit];
         let log = ClientLog::new(limit, limits, random);
         let saved = SavedTimestamps::new(log.capacity());
@@ -135,6 +198,11 @@ impl Shard {
     /// The clock was changed.
     pub fn changed(&mut self, change: &Change) {
         self.saved.changed(change);
+    }
+
+    /// The clock was changed in ways that are not known.
+    pub(super) fn forget_timestamps(&mut self) {
+        self.saved.clear();
     }
 
     /// A better transmit timestamp of a reply became known; `receive` is [`super::Built::saved`].

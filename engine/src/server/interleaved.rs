@@ -149,6 +149,11 @@ impl SavedTimestamps {
         self.last_change = change.by.0;
     }
 
+    /// Forgets all pairs.
+    pub fn clear(&mut self) {
+        self.entries.clear();
+    }
+
     fn find(&mut self, receive: NtpTimestamp) -> Option<&mut Entry> {
         let index = self.place(receive);
         self.entries

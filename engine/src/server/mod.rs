@@ -9,15 +9,23 @@ pub mod answer;
 pub mod broadcast;
 pub mod clientlog;
 pub mod interleaved;
+pub mod published;
+pub mod question;
 pub mod ratelimit;
 pub mod reply;
 pub mod serve;
+pub mod steer;
 #[cfg(test)]
 mod tests;
+pub mod worker;
 
 pub use access::{AccessList, BadSubnet};
-pub use answer::{ServerStats, Shard, Snapshot, Verdict, admit, admit_packet};
+pub use answer::{Answers, ServerStats, Shard, Snapshot, Verdict, admit, admit_packet};
 pub use broadcast::{Broadcasts, DueBroadcast};
 pub use clientlog::{ClientLog, ClientReport, Service};
+pub use published::{Published, Publisher};
+pub use question::{Answer, Page, Question, ServerTotals, Workers};
 pub use reply::{Built, Draft, PendingReply, Written};
 pub use serve::{Server, is_plain};
+pub use steer::{STEER_FACTOR, steer};
+pub use worker::Worker;

@@ -38,6 +38,12 @@ impl<'a> Server<'a> {
         Self { view, shard, random }
     }
 
+    /// What it answers from.
+    #[cfg(test)]
+    pub(crate) const fn view(&self) -> &Snapshot<'a> {
+        &self.view
+    }
+
     /// Judges a plain request; none: it gets no answer.
     pub fn admit(&mut self, bytes: &[u8], from: SocketAddr, rx: &Stamp) -> Option<PendingReply> {
         match admit(&self.view, self.shard, self.random, bytes, from, rx) {

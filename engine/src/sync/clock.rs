@@ -97,6 +97,7 @@ pub struct LocalClock {
     /// Temperature compensation, ppm.
     temp_comp: f64,
     precision: f64,
+    precision_log: i8,
     max_clock_error: f64,
     era: Era,
     rtc_sync: bool,
@@ -129,6 +130,7 @@ impl LocalClock {
         } else {
             limits.precision
         };
+        let precision = clamp(1e-9, precision, 1.0);
         let max_drift = clamp(0.0, config.max_drift, MAX_DRIFT);
         Ok(Self {
             driver,
@@ -139,7 +141,8 @@ impl LocalClock {
                 max_drift
             },
             temp_comp: 0.0,
-            precision: clamp(1e-9, precision, 1.0),
+            precision,
+            precision_log: libm::round(libm::log2(precision)) as i8,
             max_clock_error: 1e-6 * config.max_clock_error,
             era,
             rtc_sync: config.rtc_sync,
@@ -185,8 +188,8 @@ impl LocalClock {
 
     /// Precision of the clock, log2 s.
     #[must_use]
-    pub fn precision_log(&self) -> i8 {
-        libm::round(libm::log2(self.precision)) as i8
+    pub const fn precision_log(&self) -> i8 {
+        self.precision_log
     }
 
     /// Frequency error that the clock may pick up unnoticed, s/s (`spec/sync.md` 6.9).

@@ -9,7 +9,7 @@ use super::mono::MonoScale;
 use super::reference::{Reference, Start};
 use super::sample::{Leap, Sample};
 use super::select::{NO_ORPHAN, SelectEnv};
-use super::served::{Served, TrackingReport};
+use super::served::{Served, ServedTime, TrackingReport};
 use super::smooth::Smooth;
 use super::sources::{Sources, SourcesParams};
 use super::special::Mode;
@@ -21,6 +21,13 @@ use crate::time::{Cooked, Era, FastBy, Mono, Now};
 
 /// A difference between the clocks' readings of an interval that is a jump, s.
 const JUMP: f64 = 10.0;
+
+/// By how much (s) somebody stepped the clock between two readings, positive: ahead; none if nobody did.
+#[must_use]
+pub fn jump(last: Now, now: Now) -> Option<f64> {
+    let jump = (now.raw - last.raw) - (now.mono - last.mono);
+    (jump.abs() > JUMP).then_some(jump)
+}
 
 /// Clock, sources and reference.
 #[derive(Debug)]
@@ -201,10 +208,9 @@ impl Discipline {
     /// leaves in the outbox is to be announced before anything else uses the time of the event.
     pub fn check_jump(&mut self, cx: &mut Cx<'_>) {
         let last = std::mem::replace(&mut self.last, cx.now);
-        let jump = (cx.now.raw - last.raw) - (cx.now.mono - last.mono);
-        if jump.abs() <= JUMP {
+        let Some(jump) = jump(last, cx.now) else {
             return;
-        }
+        };
         cx.out.events.push(Event::Clock(ClockEvent::Jump(jump > 0.0)));
         let raw = cx.now.raw;
         let unknown = Cooked::new(raw.sec(), raw.nsec());
@@ -272,16 +278,20 @@ impl Discipline {
         self.reference.served(at, mono, random)
     }
 
-    /// Served minus cooked time (s) at cooked time `at`: what smoothing adds; 0 without it.
+    /// All that serving takes, good until something changes. What is told at a moment is to be asked with
+    /// [`Self::served`], or with a copy of the reference.
     #[must_use]
-    pub fn smoothing_offset(&self, at: Cooked) -> f64 {
-        self.smooth.as_ref().map_or(0.0, |smooth| smooth.offset(at))
-    }
-
-    /// Smoothing hides leap seconds from clients, so they are not announced.
-    #[must_use]
-    pub fn hides_leap(&self) -> bool {
-        self.smooth.is_some() && self.reference.leap_mode() == LeapMode::Slew
+    pub fn served_time(&self) -> ServedTime {
+        ServedTime {
+            cook: self.clock.snapshot(),
+            reference: self.reference.model(),
+            smooth: self.smooth,
+            quantum: self.clock.precision(),
+            precision: self.clock.precision_log(),
+            // Smoothing hides leap seconds from clients, so they are not announced.
+            hide_leap: self.smooth.is_some() && self.reference.leap_mode() == LeapMode::Slew,
+            mono: self.mono,
+        }
     }
 
     /// Entries of time by hand.

@@ -327,10 +327,10 @@ fn our_own_step_resets_smoothing() {
         .event(|d, cx| d.clock.accumulate_offset(cx, FastBy(0.25), 0.0))
         .unwrap();
     let now = fixture.cooked();
-    near(fixture.discipline.smoothing_offset(now), 0.25, 1e-9);
+    near(fixture.discipline.served_time().smoothing_offset(now), 0.25, 1e-9);
     fixture.event(|d, cx| d.clock.make_step(cx)).unwrap();
     let now = fixture.cooked();
-    near(fixture.discipline.smoothing_offset(now), 0.0, 0.0);
+    near(fixture.discipline.served_time().smoothing_offset(now), 0.0, 0.0);
     assert_eq!(
         fixture.texts().last().map(String::as_str),
         Some("Reset time smoothing")

@@ -9,7 +9,7 @@ use super::kernel::{Change, ChangeKind};
 use super::leap::{LeapFile, Leaps};
 use super::mix::{RmsOffset, correction_rate, mix};
 use super::sample::Leap;
-use super::served::Local;
+use super::served::ReferenceModel;
 use super::special::Mode;
 use super::update::Update;
 use crate::config::{Config, LeapMode, LocalMode, MailOnChange, MakeStep, MaxChange};
@@ -55,23 +55,14 @@ pub struct Reference {
     mail_on_change: Option<MailOnChange>,
     make_step: MakeStep,
     max_change: Option<MaxChange>,
-    pub(super) max_clock_error: f64,
     log_tracking: bool,
     keep_drift: bool,
 
     mode: Mode,
     ended: Option<bool>,
-    pub(super) synchronised: bool,
-    pub(super) stratum: u8,
-    pub(super) refid: u32,
+    /// What others are told, but for the leap status, which `leaps` has.
+    pub(super) model: ReferenceModel,
     pub(super) address: Option<IpAddr>,
-    pub(super) ref_time: Option<Cooked>,
-    /// s/s
-    pub(super) skew: f64,
-    /// Measured frequency that was not set, s/s.
-    pub(super) residual: f64,
-    pub(super) root_delay: f64,
-    pub(super) root_dispersion: f64,
     freq_sd: f64,
     offset_sd: f64,
     started: Mono,
@@ -81,9 +72,7 @@ pub struct Reference {
     /// What was left to be corrected at the last line of the tracking log, s.
     last_remaining: f64,
     pub(super) rms: RmsOffset,
-    pub(super) unsynced_since: Mono,
     pub(super) leaps: Leaps,
-    pub(super) local: Local,
     fallback: Option<Fallback>,
     drift_age: DriftAge,
 }
@@ -106,20 +95,12 @@ impl Reference {
                 .filter(|step| !start.restarted || step.limit < 0)
                 .unwrap_or(never),
             max_change: c.max_change.filter(|change| change.start >= 0),
-            max_clock_error: clock.max_clock_error(),
             log_tracking: config.files.logs.tracking,
             keep_drift: config.files.drift_file.is_some(),
             mode: Mode::Normal,
             ended: None,
-            synchronised: false,
-            stratum: 0,
-            refid: 0,
+            model: ReferenceModel::new(clock.max_clock_error(), cx.now.mono, config.network.local),
             address: None,
-            ref_time: None,
-            skew: 1.0,
-            residual: 0.0,
-            root_delay: 1.0,
-            root_dispersion: 1.0,
             freq_sd: 0.0,
             offset_sd: 0.0,
             started: cx.now.mono,
@@ -128,9 +109,7 @@ impl Reference {
             last_offset: FastBy(0.0),
             last_remaining: 0.0,
             rms: RmsOffset::default(),
-            unsynced_since: cx.now.mono,
             leaps: Leaps::new(c.leap_mode, clock),
-            local: Local::new(config.network.local),
             fallback: c.fallback_drift.and_then(Fallback::new),
             drift_age: DriftAge::new(config.files.drift_interval),
         };
@@ -146,10 +125,10 @@ impl Reference {
         if let Some((name, text)) = text {
             let event = if let Some(drift) = Drift::parse(text) {
                 frequency = drift.frequency.0;
-                self.skew = (1e-6 * drift.skew.0).max(MIN_SKEW);
+                self.model.skew = (1e-6 * drift.skew.0).max(MIN_SKEW);
                 ClockEvent::DriftRead {
                     frequency,
-                    skew: 1e6 * self.skew,
+                    skew: 1e6 * self.model.skew,
                     file: name,
                 }
             } else {
@@ -210,19 +189,25 @@ impl Reference {
         let now = clock.cook(raw).0;
         let offset = update.offset.0 + (now - update.ref_time) * update.freq;
         let interval = self.last_update.map_or(0.0, |last| mono - last);
-        let mixed = mix(manual, self.skew, update.freq, update.skew, self.max_update_skew);
+        let mixed = mix(
+            manual,
+            self.model.skew,
+            update.freq,
+            update.skew,
+            self.max_update_skew,
+        );
         if !self.accept(cx, offset) {
             return;
         }
-        let distance = self.root_delay / 2.0 + self.dispersion(now);
+        let distance = self.model.root_delay / 2.0 + self.dispersion(now);
 
-        self.synchronised = !manual;
-        self.stratum = update.stratum.saturating_add(1);
-        self.refid = update.refid;
+        self.model.synchronised = !manual;
+        self.model.stratum = update.stratum.saturating_add(1);
+        self.model.refid = update.refid;
         self.address = update.address;
-        self.ref_time = Some(update.ref_time);
-        (self.skew, self.residual) = (mixed.skew, mixed.residual);
-        (self.root_delay, self.root_dispersion) = (update.root_delay, update.root_dispersion);
+        self.model.ref_time = Some(update.ref_time);
+        (self.model.skew, self.model.residual) = (mixed.skew, mixed.residual);
+        (self.model.root_delay, self.model.root_dispersion) = (update.root_delay, update.root_dispersion);
         (self.freq_sd, self.offset_sd) = (update.freq_sd, update.offset_sd);
         self.last_update = Some(mono);
         self.last_interval = interval;
@@ -261,12 +246,12 @@ impl Reference {
         self.leaps.update(cx, clock, update.leap, Some(raw), false);
         self.tell_kernel(cx, clock, now);
         // Privacy: the time of our last poll is nobody's business.
-        self.ref_time = Some(update.ref_time.plus(-cx.random.uniform()));
+        self.model.ref_time = Some(update.ref_time.plus(-cx.random.uniform()));
         self.log(cx, clock, now, offset, update.combined, uncorrected, distance);
         if self.drift_age.add(interval) {
             self.save_drift(cx, clock);
         }
-        if self.synchronised
+        if self.model.synchronised
             && let Some(fallback) = &mut self.fallback
         {
             fallback.update(interval, clock.absolute_frequency());
@@ -323,14 +308,14 @@ impl Reference {
         let raw = cx.kernel.now().raw;
         let uncorrected = clock.correction(raw);
         let now = clock.cook(raw).0;
-        let distance = self.root_delay / 2.0 + self.dispersion(now);
+        let distance = self.model.root_delay / 2.0 + self.dispersion(now);
         self.leaps.update(cx, clock, Leap::Unsynchronised, None, false);
         self.address = Some(NO_ADDRESS);
-        self.stratum = 0;
-        if self.synchronised {
-            self.unsynced_since = cx.now.mono;
+        self.model.stratum = 0;
+        if self.model.synchronised {
+            self.model.unsynced_since = cx.now.mono;
         }
-        self.synchronised = false;
+        self.model.synchronised = false;
         clock.set_sync_status(cx, false, 0.0, 0.0);
         let offset_sd = std::mem::replace(&mut self.offset_sd, 0.0);
         self.log(cx, clock, now, 0.0, 0, uncorrected, distance);
@@ -339,7 +324,7 @@ impl Reference {
 
     /// The vote of the sources about leap seconds may have changed.
     pub fn update_leap(&mut self, cx: &mut Cx<'_>, clock: &mut LocalClock, leap: Leap) {
-        if !self.synchronised || !self.mode.is_normal() {
+        if !self.model.synchronised || !self.mode.is_normal() {
             return;
         }
         let raw = cx.kernel.now().raw;
@@ -349,7 +334,8 @@ impl Reference {
 
     /// The clock was changed.
     pub fn announce(&mut self, cx: &mut Cx<'_>, clock: &mut LocalClock, change: &Change) {
-        self.ref_time = self
+        self.model.ref_time = self
+            .model
             .ref_time
             .map(|time| time.adjusted(change.cooked, change.dfreq, change.by.0).0);
         if change.kind == ChangeKind::UnknownStep {
@@ -389,7 +375,7 @@ impl Reference {
     /// Our skew, s/s.
     #[must_use]
     pub const fn skew(&self) -> f64 {
-        self.skew
+        self.model.skew
     }
 
     /// When [`Self::on_timeout`] wants to be called.
@@ -414,7 +400,7 @@ impl Reference {
 
     /// `local` mode, changed by command.
     pub fn set_local(&mut self, cx: &mut Cx<'_>, local: Option<LocalMode>) {
-        self.local.config = local;
+        self.model.local.config = local;
         let event = if local.is_some() {
             ClockEvent::LocalEnabled
         } else {
@@ -427,6 +413,7 @@ impl Reference {
     #[must_use]
     pub fn orphan_stratum(&self) -> Option<u8> {
         let local = self
+            .model
             .local
             .config
             .filter(|local| local.orphan && self.mode.is_normal());
@@ -460,7 +447,7 @@ impl Reference {
         if self.keep_drift {
             let drift = Drift {
                 frequency: clock.absolute_frequency(),
-                skew: Ppm(1e6 * self.skew),
+                skew: Ppm(1e6 * self.model.skew),
             };
             cx.out.saves.push(drift.save());
         }
@@ -478,10 +465,10 @@ impl Reference {
     }
 
     fn tell_kernel(&self, cx: &mut Cx<'_>, clock: &mut LocalClock, now: Cooked) {
-        let age = self.ref_time.map_or(0.0, |ref_time| (now - ref_time).abs());
+        let age = self.model.ref_time.map_or(0.0, |ref_time| (now - ref_time).abs());
         let est_error = self.offset_sd + age * self.freq_sd;
-        let max_error = self.root_delay / 2.0 + self.dispersion(now);
-        clock.set_sync_status(cx, self.synchronised, est_error, max_error);
+        let max_error = self.model.root_delay / 2.0 + self.dispersion(now);
+        clock.set_sync_status(cx, self.model.synchronised, est_error, max_error);
     }
 
     #[expect(
@@ -504,16 +491,18 @@ impl Reference {
         }
         let line = Tracking {
             time: now,
-            source: self.address.map_or(Subject::RefId(self.refid), Subject::Address),
-            stratum: self.stratum,
+            source: self
+                .address
+                .map_or(Subject::RefId(self.model.refid), Subject::Address),
+            stratum: self.model.stratum,
             frequency: clock.absolute_frequency(),
-            skew: Ppm(1e6 * self.skew),
+            skew: Ppm(1e6 * self.model.skew),
             offset: FastBy(offset),
             leap: self.leaps.status() as u8,
             combined,
             offset_sd: self.offset_sd,
             uncorrected,
-            root_delay: self.root_delay,
+            root_delay: self.model.root_delay,
             root_dispersion: self.dispersion(now),
             max_error: distance + before.abs(),
         };

@@ -171,9 +171,9 @@ fn an_update_makes_us_synchronised() {
 fn dispersion_grows_as_in_example_37() {
     let mut fixture = Fixture::new(&config());
     fixture.update(0.0);
-    fixture.reference.skew = 1e-6;
-    fixture.reference.residual = -1e-7;
-    let at = fixture.reference.ref_time.unwrap().plus(100.0);
+    fixture.reference.model.skew = 1e-6;
+    fixture.reference.model.residual = -1e-7;
+    let at = fixture.reference.model.ref_time.unwrap().plus(100.0);
     near(fixture.reference.dispersion(at), 3.1e-4, 1e-12);
 }
 
@@ -396,7 +396,7 @@ fn local_mode_serves_when_unsynchronised_or_too_distant() {
     assert_ne!(fixture.served().ref_time, served.ref_time);
     fixture.update(0.0);
     assert_eq!(fixture.served().stratum, 2);
-    fixture.reference.root_delay = 2.0;
+    fixture.reference.model.root_delay = 2.0;
     assert_eq!(fixture.served().stratum, 10);
 
     config.network.local = Some(LocalMode {

@@ -1,10 +1,12 @@
 //! What we tell others about our time: served parameters, local mode, the tracking report
 //! (`spec/sync.md` 5.11, 5.15).
 
-use super::clock::LocalClock;
+use super::clock::{Cook, LocalClock};
 use super::cx::Cx;
+use super::mono::MonoScale;
 use super::reference::Reference;
 use super::sample::Leap;
+use super::smooth::Smooth;
 use crate::config::LocalMode;
 use crate::random::Random;
 use crate::time::{Cooked, FastBy, Mono, Ppm, SlowBy};
@@ -69,8 +71,8 @@ pub struct TrackingReport {
     pub update_interval: f64,
 }
 
-/// Local mode and its latches.
-#[derive(Clone, Debug)]
+/// Local mode and what serving by it leaves behind.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Local {
     pub(super) config: Option<LocalMode>,
     activated: bool,
@@ -78,14 +80,6 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) fn new(config: Option<LocalMode>) -> Self {
-        Self {
-            config,
-            activated: false,
-            ref_time: Cooked::default(),
-        }
-    }
-
     /// A reference time that says "just now", renewed seldom so that it does not tell our reading habits.
     fn ref_time(&mut self, now: Cooked, random: &mut dyn Random) -> Cooked {
         let age = now - self.ref_time;
@@ -96,7 +90,51 @@ impl Local {
     }
 }
 
-impl Reference {
+/// What of the reference decides on [`Served`], for any moment up to its next change. A copy answers as the
+/// reference does.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ReferenceModel {
+    pub(super) synchronised: bool,
+    /// Leap status as told to others.
+    pub(super) leap: Leap,
+    pub(super) stratum: u8,
+    pub(super) refid: u32,
+    pub(super) ref_time: Option<Cooked>,
+    /// s/s
+    pub(super) skew: f64,
+    /// Measured frequency that was not set, s/s.
+    pub(super) residual: f64,
+    /// s/s
+    pub(super) max_clock_error: f64,
+    pub(super) root_delay: f64,
+    pub(super) root_dispersion: f64,
+    pub(super) unsynced_since: Mono,
+    pub(super) local: Local,
+}
+
+impl ReferenceModel {
+    /// No reference yet.
+    pub(super) fn new(max_clock_error: f64, now: Mono, local: Option<LocalMode>) -> Self {
+        Self {
+            synchronised: false,
+            leap: Leap::Unsynchronised,
+            stratum: 0,
+            refid: 0,
+            ref_time: None,
+            skew: 1.0,
+            residual: 0.0,
+            max_clock_error,
+            root_delay: 1.0,
+            root_dispersion: 1.0,
+            unsynced_since: now,
+            local: Local {
+                config: local,
+                activated: false,
+                ref_time: Cooked::default(),
+            },
+        }
+    }
+
     /// Root dispersion at `at`, s.
     #[must_use]
     pub fn dispersion(&self, at: Cooked) -> f64 {
@@ -132,11 +170,7 @@ impl Reference {
         match (self.synchronised, local) {
             (true, local) if local.is_none_or(|local| distance <= local.distance) => Served {
                 synchronised: true,
-                leap: if self.leaps.in_progress() {
-                    Leap::Unsynchronised
-                } else {
-                    self.leaps.status()
-                },
+                leap: self.leap,
                 stratum: self.stratum,
                 refid: self.refid,
                 ref_time: self.ref_time.unwrap_or_default(),
@@ -164,13 +198,72 @@ impl Reference {
         }
     }
 
+    /// Takes over what serving by an older copy has left in it: that local mode was activated once, and the
+    /// reference time that it tells.
+    pub fn adopt(&mut self, older: &Self) {
+        self.local.activated |= older.local.activated;
+        if !older.local.ref_time.is_zero() {
+            self.local.ref_time = older.local.ref_time;
+        }
+    }
+}
+
+/// All that serving takes of clock, reference and smoothing: plain values, good until one of them changes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ServedTime {
+    /// From raw to cooked time.
+    pub cook: Cook,
+    /// The reference.
+    pub reference: ReferenceModel,
+    /// Time smoothing.
+    pub smooth: Option<Smooth>,
+    /// Precision of the clock, s.
+    pub quantum: f64,
+    /// The same, log2 s.
+    pub precision: i8,
+    /// Clients are not told about leap seconds, which time smoothing hides.
+    pub hide_leap: bool,
+    /// Monotonic scale.
+    pub mono: MonoScale,
+}
+
+impl ServedTime {
+    /// Served minus cooked time (s) at cooked time `at`: what smoothing adds; 0 without it.
+    #[must_use]
+    pub fn smoothing_offset(&self, at: Cooked) -> f64 {
+        self.smooth.as_ref().map_or(0.0, |smooth| smooth.offset(at))
+    }
+}
+
+impl Reference {
+    /// What of it decides on [`Served`].
+    #[must_use]
+    pub fn model(&self) -> ReferenceModel {
+        ReferenceModel {
+            leap: self.leaps.told(),
+            ..self.model
+        }
+    }
+
+    /// Root dispersion at `at`, s.
+    #[must_use]
+    pub fn dispersion(&self, at: Cooked) -> f64 {
+        self.model.dispersion(at)
+    }
+
+    /// What to tell clients at cooked time `at`.
+    pub fn served(&mut self, at: Cooked, mono: Mono, random: &mut dyn Random) -> Served {
+        self.model.leap = self.leaps.told();
+        self.model.served(at, mono, random)
+    }
+
     /// The `tracking` report, of a fresh reading of the clock.
     pub fn tracking(&mut self, cx: &mut Cx<'_>, clock: &LocalClock) -> TrackingReport {
         let raw = cx.kernel.now().raw;
         let served = self.served(clock.cook(raw).0, cx.now.mono, cx.random);
         let silent = served.stratum == UNSYNCHRONISED_STRATUM && !served.synchronised;
         let (residual, skew) = if served.synchronised {
-            (self.residual, self.skew)
+            (self.model.residual, self.model.skew)
         } else {
             (0.0, 0.0)
         };

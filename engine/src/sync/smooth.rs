@@ -20,7 +20,7 @@ struct Stage {
 }
 
 /// Offset between served and our own time.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Smooth {
     /// s/s
     max_freq: f64,

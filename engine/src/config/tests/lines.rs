@@ -30,6 +30,15 @@ const LINES: &[(&str, Outcome)] = &[
     ("port abc", Fails("Could not parse port directive @")),
     ("port 12abc", Fails("Could not parse port directive @")),
     ("port 99999999999999999999", Fails("Could not parse port directive @")),
+    // Of our own.
+    ("serverthreads 64", Fine),
+    ("serverthreads AUTO", Fine),
+    ("serverthreads", Fails("Missing arguments for serverthreads directive @")),
+    ("serverthreads 2 3", Fails("Too many arguments for serverthreads directive @")),
+    ("serverthreads 0", Fails("Invalid value 0 in serverthreads directive (min 1, max 64) @")),
+    ("serverthreads 65", Fails("Invalid value 65 in serverthreads directive (min 1, max 64) @")),
+    ("serverthreads aut", Fails("Could not parse serverthreads directive @")),
+    // Chrony's again.
     ("dscp 64", Fails("Invalid value 64 in dscp directive (min 0, max 63) @")),
     ("maxdistance 1.5abc", Fine),
     ("maxdistance 1 2", Fails("Too many arguments for maxdistance directive @")),

@@ -3,7 +3,7 @@
 use super::{config, load_text};
 use crate::config::{
     AddressFamily, CommandSocket, Config, LeapMode, LocalMode, MakeStep, OpenCommands, Options, RateLimit,
-    RefclockConfig, RxFilter, SourceConfig, SourceKind, Subnet, TempComp, unsupported,
+    RefclockConfig, RxFilter, ServerThreads, SourceConfig, SourceKind, Subnet, TempComp, unsupported,
 };
 use std::net::IpAddr;
 
@@ -289,6 +289,24 @@ fn initstepslew_and_restart() {
             limit: -1
         })
     );
+}
+
+#[test]
+fn threads_that_serve() {
+    let threads = |text: &str| config(text).network.server_threads;
+    assert_eq!(threads(""), ServerThreads::Count(1));
+    assert_eq!(threads("serverthreads 8"), ServerThreads::Count(8));
+    assert_eq!(threads("ServerThreads Auto"), ServerThreads::Auto);
+    let workers = |threads: ServerThreads, cores| threads.resolved(cores).workers();
+    assert_eq!(
+        [0, 1, 2, 64, 1000].map(|cores| workers(ServerThreads::Auto, cores)),
+        [0, 0, 2, 64, 64]
+    );
+    assert_eq!(
+        [1, 2, 64].map(|n| workers(ServerThreads::Count(n), 4)),
+        [0, 2, 64]
+    );
+    assert_eq!(ServerThreads::Auto.workers(), 0);
 }
 
 #[test]

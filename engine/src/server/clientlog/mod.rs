@@ -116,6 +116,7 @@ pub struct ClientLog {
     limiters: [Option<Limiter>; SERVICES],
     totals: [Totals; SERVICES],
     replaced: u64,
+    made: u64,
     seed: [u64; 2],
     /// Added to all times, ns, so that clients cannot know where a tick starts.
     offset: u32,
@@ -124,14 +125,46 @@ pub struct ClientLog {
 /// Nanoseconds of a tick.
 const TICK: u32 = 62_500_000;
 
+/// How `clientloglimit` is shared by the logs of the main thread and its workers, octets.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Parts {
+    /// Of the main thread.
+    pub(super) main: u64,
+    /// Of each worker.
+    pub(super) worker: u64,
+}
+
+impl Parts {
+    /// Most records of each worker's table.
+    pub(super) fn worker_records(&self) -> usize {
+        max_slots(self.worker) * SLOT
+    }
+
+    /// A table has a power of two of slots. Each worker gets the largest one that leaves the main thread a sixteenth,
+    /// which is enough as most of its clients send commands; the rest is the main thread's. Every table has a slot
+    /// even if the limit is too small for that.
+    pub(super) fn of(limit: u64, workers: usize) -> Self {
+        let slots = limit / RECORD_COST;
+        if workers == 0 {
+            return Self {
+                main: limit,
+                worker: 0,
+            };
+        }
+        let each = slots.saturating_sub((slots / 16).max(1)) / workers as u64;
+        let each = 1_u64 << each.max(1).ilog2();
+        Self {
+            main: slots.saturating_sub(each.saturating_mul(workers as u64)) * RECORD_COST,
+            worker: each * RECORD_COST,
+        }
+    }
+}
+
 impl ClientLog {
     /// A log of at most `limit` octets (`clientloglimit`); none: `noclientlog`. `limits` are by [`Service`].
     #[must_use]
     pub fn new(limit: Option<u64>, limits: [Option<RateLimit>; SERVICES], random: &mut dyn Random) -> Self {
-        let max_slots = limit.map_or(0, |octets| {
-            let slots = (octets / RECORD_COST).clamp(1, MAX_RECORDS / SLOT as u64);
-            1 << slots.ilog2()
-        });
+        let max_slots = limit.map_or(0, max_slots);
         let mut limiters = limits.map(|limit| limit.map(|limit| Limiter::new(&limit)));
         // Only NTP has a KoD.
         for limiter in limiters.iter_mut().skip(1).flatten() {
@@ -143,6 +176,7 @@ impl ClientLog {
             limiters,
             totals: [Totals::default(); SERVICES],
             replaced: 0,
+            made: 0,
             seed: [random.bits64(), random.bits64()],
             offset: random.bits32() % TICK,
         }
@@ -300,6 +334,24 @@ impl ClientLog {
         hasher.finish() as usize & (slots - 1)
     }
 
+    /// Where the record of an address is, if there is one.
+    #[must_use]
+    pub fn place(&self, address: IpAddr) -> Option<usize> {
+        if !self.is_active() {
+            return None;
+        }
+        let first = self.slot(&address) * SLOT;
+        let slot = self.records.get(first..first + SLOT)?;
+        let found = slot.iter().position(|record| record.address == Some(address))?;
+        Some(first + found)
+    }
+
+    /// Records that were ever made: while this stays, so do the addresses in the table.
+    #[must_use]
+    pub const fn made(&self) -> u64 {
+        self.made
+    }
+
     /// The record of an address, made if there is none.
     fn find(&mut self, address: IpAddr, now: u32) -> Option<usize> {
         if !self.is_active() {
@@ -321,6 +373,7 @@ impl ClientLog {
                     first + i
                 }
             };
+            self.made += 1;
             let tokens = self.limiters.map(|limiter| limiter.map_or(0, |l| l.max));
             *self.records.get_mut(index)? = Record {
                 address: Some(address),
@@ -350,6 +403,12 @@ impl ClientLog {
         }
         true
     }
+}
+
+/// Most slots of a table within a limit, octets.
+fn max_slots(limit: u64) -> usize {
+    let slots = (limit / RECORD_COST).clamp(1, MAX_RECORDS / SLOT as u64);
+    1 << slots.ilog2()
 }
 
 fn slot_min<K: Ord>(slot: &[Record], key: impl Fn(&Record) -> K) -> Option<(usize, &Record)> {

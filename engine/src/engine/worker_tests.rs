@@ -1,0 +1,332 @@
+//! Workers answer from what the engine publishes as the engine itself would.
+
+use super::*;
+use crate::auth::Keys;
+use crate::config::{AccessRule, LeapMode, LocalMode, MakeStep, NetworkConfig, SmoothTime, Subnet};
+use crate::io::Origin;
+use crate::server::{Published, Worker};
+use crate::sync::sample::Leap;
+use crate::sync::testing::{SimClock, World};
+use crate::sync::update::Update;
+use crate::time::{FastBy, NtpTimestamp};
+use crate::wire::ntp::{Builder, Header, MAX_LEN, Mode as NtpMode, Packet};
+use proptest::prelude::*;
+use std::net::SocketAddr;
+
+/// Two who draw the same get the same, however often each of them has drawn.
+struct Constant;
+
+impl Random for Constant {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(0x35);
+    }
+}
+
+/// Something that may change what is served.
+#[derive(Clone, Debug)]
+enum Event {
+    Update(Update),
+    Lost,
+    Local(Option<LocalMode>),
+    MakeStep,
+    Step(f64),
+    /// Somebody else steps the clock.
+    Jump(f64),
+    Smooth(bool),
+    Access(bool, u32),
+    Keys,
+    /// A second passes, or many.
+    Wait(f64),
+}
+
+const CLIENT: [u8; 4] = [192, 0, 2, 7];
+
+fn everybody() -> AccessRule {
+    AccessRule {
+        allow: true,
+        all: false,
+        subnet: Subnet::Any,
+    }
+}
+
+struct Fixture {
+    engine: Engine,
+    kernel: SimClock,
+    worker: Worker,
+    published: Option<Published>,
+    /// Receive timestamp of the last reply.
+    last: NtpTimestamp,
+}
+
+impl Fixture {
+    fn new(mut config: Config) -> Self {
+        config.network.access.push(everybody());
+        let mut kernel = World::new(1e-5).kernel;
+        let worker = Worker::new(&config.network, 0, 1, Box::new(Constant));
+        let options = EngineOptions::default();
+        let engine = Engine::new(
+            config,
+            &options,
+            &Start::default(),
+            Box::new(Constant),
+            &mut kernel,
+        );
+        Self {
+            engine: engine.unwrap(),
+            kernel,
+            worker,
+            published: None,
+            last: NtpTimestamp::ZERO,
+        }
+    }
+
+    fn happen(&mut self, event: &Event) {
+        let Self { engine, kernel, .. } = self;
+        let now = kernel.now();
+        match *event {
+            Event::Update(update) => {
+                let update = Update {
+                    ref_time: engine.discipline.clock.cook(now.raw).0,
+                    ..update
+                };
+                with_cx!(engine, now, kernel, |cx| {
+                    let Discipline { clock, reference, .. } = &mut engine.discipline;
+                    reference.update(cx, clock, &update);
+                });
+            }
+            Event::Lost => {
+                with_cx!(engine, now, kernel, |cx| {
+                    let Discipline { clock, reference, .. } = &mut engine.discipline;
+                    reference.unsynchronise(cx, clock);
+                });
+            }
+            Event::Local(local) => with_cx!(engine, now, kernel, |cx| engine
+                .discipline
+                .reference
+                .set_local(cx, local)),
+            Event::MakeStep => {
+                with_cx!(engine, now, kernel, |cx| engine.discipline.clock.make_step(cx)).unwrap();
+            }
+            Event::Step(by) => {
+                let by = FastBy(by);
+                with_cx!(engine, now, kernel, |cx| engine.discipline.clock.step(cx, by)).unwrap();
+            }
+            Event::Jump(by) => kernel.jump(by),
+            Event::Smooth(activate) => {
+                with_cx!(engine, now, kernel, |cx| {
+                    let cooked = cx.cooked;
+                    if let Some(smooth) = &mut engine.discipline.smooth {
+                        if activate {
+                            smooth.activate(cx.out, cooked);
+                        } else {
+                            smooth.reset(cx.out, cooked);
+                        }
+                    }
+                });
+            }
+            Event::Access(allow, bits) => {
+                let rule = AccessRule {
+                    allow,
+                    all: true,
+                    subnet: Subnet::Net(CLIENT.into(), bits),
+                };
+                Arc::make_mut(&mut engine.serving.access).apply(&rule).unwrap();
+            }
+            Event::Keys => engine.set_keys(Keys::default()),
+            Event::Wait(seconds) => {
+                kernel.advance(seconds);
+                while engine.next_wakeup().is_some_and(|at| at <= kernel.now().mono) {
+                    engine.handle(kernel.now(), kernel, Input::Timeout);
+                }
+            }
+        }
+    }
+
+    /// What the main loop does between two events.
+    fn publish(&mut self) {
+        // A driver reads the clocks anew for every event, so that a jump is noticed.
+        self.engine.server(self.kernel.now(), &mut self.kernel);
+        let now = self.kernel.now();
+        if self.engine.publication_due(now) {
+            self.published = Some(self.engine.publish(now));
+            assert!(!self.engine.publication_due(now), "published in vain");
+        }
+    }
+
+    /// Both answer the same request; true if there was a reply.
+    fn ask(&mut self, interleaved: bool) -> bool {
+        let now = self.kernel.now();
+        let published = self.published.as_ref().unwrap();
+        assert!(published.is_valid_at(now));
+        let request = Header {
+            version: 4,
+            mode: NtpMode::Client,
+            originate: if interleaved {
+                self.last
+            } else {
+                NtpTimestamp::ZERO
+            },
+            receive: NtpTimestamp(1),
+            transmit: NtpTimestamp(0x1234_5678_9abc_def0),
+            ..Header::default()
+        };
+        let request = Builder::new(&request);
+        let (from, rx) = (
+            SocketAddr::from((CLIENT, 40_000)),
+            Stamp::new(now.raw, Origin::Kernel),
+        );
+        let late = Stamp::new(now.raw.plus(1e-5), Origin::Kernel);
+        let answer = |mut server: Server<'_>| {
+            let view = *server.view();
+            let told = (view.served, view.cook, view.smoothing, view.hide_leap, view.mono);
+            let mut out = [0; MAX_LEN];
+            let reply = server.admit(request.bytes(), from, &rx);
+            // With timestamps that leave no choice there is none.
+            let reply = reply.and_then(|reply| {
+                let draft = server.draft(&reply, &mut out)?;
+                let written = server.finish(&reply, &draft, now.raw, &mut out)?;
+                if let Some(saved) = written.saved {
+                    server.sent(saved, &late);
+                }
+                Some(out[..written.length].to_vec())
+            });
+            (told, reply)
+        };
+        let by_main = answer(self.engine.server(now, &mut self.kernel));
+        let by_worker = answer(self.worker.server(published, now));
+        assert_eq!(by_worker, by_main);
+        let reply = by_main.1.map(|bytes| Packet::parse(&bytes).unwrap().header);
+        if let Some(reply) = &reply {
+            self.last = reply.receive;
+        }
+        reply.is_some()
+    }
+}
+
+fn local() -> impl Strategy<Value = Option<LocalMode>> {
+    let seconds = || prop_oneof![Just(0.0), Just(20.0), Just(400.0)];
+    let distance = || prop_oneof![Just(0.0), Just(1e-3), Just(0.02), Just(1.0)];
+    prop::option::of(
+        (
+            1_u8..16,
+            any::<bool>(),
+            distance(),
+            distance(),
+            seconds(),
+            seconds(),
+        )
+            .prop_map(
+                |(stratum, orphan, distance, activate, wait_synced, wait_unsynced)| LocalMode {
+                    stratum,
+                    orphan,
+                    distance,
+                    activate,
+                    wait_synced,
+                    wait_unsynced,
+                },
+            ),
+    )
+}
+
+fn update() -> impl Strategy<Value = Update> {
+    let leap = prop_oneof![
+        Just(Leap::Normal),
+        Just(Leap::Normal),
+        Just(Leap::Insert),
+        Just(Leap::Unsynchronised)
+    ];
+    let values = (1_u8..15, leap, any::<u32>(), -0.3..0.3_f64, 1e-9..1e-4_f64);
+    (
+        values,
+        -1e-5..1e-5_f64,
+        1e-9..1e-5_f64,
+        0.0..0.02_f64,
+        0.0..0.02_f64,
+    )
+        .prop_map(
+            |((stratum, leap, refid, offset, offset_sd), freq, skew, root_delay, root_dispersion)| Update {
+                stratum,
+                leap,
+                combined: 1,
+                refid,
+                address: None,
+                ref_time: crate::time::Cooked::default(),
+                offset: FastBy(offset),
+                offset_sd,
+                freq,
+                freq_sd: 1e-8,
+                skew,
+                root_delay,
+                root_dispersion,
+            },
+        )
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let wait = prop_oneof![0.0..2.0_f64, 2.0..100.0_f64, 100.0..5000.0_f64];
+    prop_oneof![
+        4 => update().prop_map(Event::Update),
+        1 => Just(Event::Lost),
+        1 => local().prop_map(Event::Local),
+        1 => Just(Event::MakeStep),
+        1 => (-2.0..2.0_f64).prop_map(Event::Step),
+        1 => prop_oneof![Just(-3600.0), Just(25.0)].prop_map(Event::Jump),
+        1 => any::<bool>().prop_map(Event::Smooth),
+        1 => (any::<bool>(), 8_u32..=32).prop_map(|(allow, bits)| Event::Access(allow, bits)),
+        1 => Just(Event::Keys),
+        6 => wait.prop_map(Event::Wait),
+    ]
+}
+
+fn config() -> impl Strategy<Value = Config> {
+    let smooth = (1.0..1000.0_f64, 0.001..1.0_f64, any::<bool>());
+    let smooth = smooth.prop_map(|(max_freq, max_wander, leap_only)| SmoothTime {
+        max_freq,
+        max_wander,
+        leap_only,
+    });
+    let make_step = prop::option::of(Just(MakeStep {
+        threshold: 0.1,
+        limit: -1,
+    }));
+    (local(), prop::option::of(smooth), make_step, any::<bool>()).prop_map(
+        |(local, smooth_time, make_step, slew)| {
+            let mut config = Config::default();
+            config.network.local = local;
+            config.clock.smooth_time = smooth_time;
+            config.clock.make_step = make_step;
+            if slew {
+                config.clock.leap_mode = LeapMode::Slew;
+            }
+            config
+        },
+    )
+}
+
+proptest! {
+    /// Whatever happens, `publication_due` notices it, and what was published tells the same as the engine at any
+    /// later time, also about timestamps that were saved before the clock was changed.
+    #[test]
+    fn workers_tell_what_the_engine_tells(
+        config in config(),
+        events in prop::collection::vec((event(), any::<bool>()), 1..30),
+        moments in prop::collection::vec(0.0..300.0_f64, 3),
+    ) {
+        let mut fixture = Fixture::new(config);
+        fixture.publish();
+        fixture.ask(false);
+        for (event, interleaved) in &events {
+            fixture.happen(event);
+            fixture.publish();
+            fixture.ask(*interleaved);
+        }
+        // Without anything in between, up to the time at which the engine has something to do.
+        for moment in moments {
+            let now = fixture.kernel.now().mono;
+            let left = fixture.engine.next_wakeup().map_or(f64::INFINITY, |next| next - now);
+            fixture.kernel.advance(moment.min(0.9 * left.max(0.0)));
+            prop_assert!(!fixture.engine.publication_due(fixture.kernel.now()));
+            fixture.ask(true);
+        }
+    }
+}
