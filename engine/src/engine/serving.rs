@@ -281,7 +281,7 @@ impl Serving {
     /// True if workers have to be told anew what is served.
     pub(super) fn is_publication_due(&self, discipline: &Discipline, keys: &Arc<Keys>, now: Now) -> bool {
         self.publisher
-            .is_due(discipline.served_time(), &self.access, keys, now)
+            .is_due(&discipline.served_time(), &self.access, keys, now)
     }
 
     /// What workers serve from.

@@ -4,7 +4,7 @@ use super::*;
 use crate::auth::Keys;
 use crate::config::{AccessRule, LeapMode, LocalMode, MakeStep, NetworkConfig, SmoothTime, Subnet};
 use crate::io::Origin;
-use crate::server::{Published, Worker};
+use crate::server::{Answer, Published, Question, Worker};
 use crate::sync::sample::Leap;
 use crate::sync::testing::{SimClock, World};
 use crate::sync::update::Update;
@@ -329,4 +329,159 @@ proptest! {
             fixture.ask(true);
         }
     }
+}
+
+fn serving() -> Fixture {
+    let mut config = Config::default();
+    config.network.local = Some(LocalMode {
+        stratum: 5,
+        orphan: false,
+        distance: 1.0,
+        activate: 0.0,
+        wait_synced: 0.0,
+        wait_unsynced: 0.0,
+    });
+    let mut fixture = Fixture::new(config);
+    fixture.publish();
+    fixture
+}
+
+/// Timestamps that both have saved.
+fn saved(fixture: &mut Fixture) -> (u64, u64) {
+    let Answer::Totals(worker) = fixture.worker.answer(&Question::Totals) else {
+        panic!("no totals");
+    };
+    (
+        fixture.engine.serving.shard.stats().timestamps,
+        worker.stats.timestamps,
+    )
+}
+
+#[test]
+fn each_change_of_the_clock_is_applied_once_and_too_many_are_as_unknown() {
+    // A late timestamp is undone if there was exactly one change, so the replies tell how many were applied.
+    for (changes, publications) in [
+        (0, 0),
+        (1, 0),
+        (1, 3),
+        (2, 0),
+        (64, 0),
+        (64, 5),
+        (65, 0),
+        (200, 0),
+    ] {
+        let mut fixture = serving();
+        fixture.ask(false);
+        fixture.kernel.advance(1.0);
+        assert!(fixture.ask(true));
+        assert_eq!(saved(&mut fixture), (1, 1));
+        for _ in 0..changes {
+            fixture.happen(&Event::Step(0.001));
+        }
+        for _ in 0..=publications {
+            let now = fixture.kernel.now();
+            fixture.published = Some(fixture.engine.publish(now));
+            if changes <= 64 {
+                // Asking for the server alone takes the changes over.
+                fixture.worker.server(fixture.published.as_ref().unwrap(), now);
+            }
+        }
+        let now = fixture.kernel.now();
+        let published = fixture.published.clone().unwrap();
+        let late = Stamp::new(now.raw, Origin::Kernel);
+        let saved_key = fixture.last;
+        fixture
+            .engine
+            .server(now, &mut fixture.kernel)
+            .sent(saved_key, &late);
+        fixture.worker.server(&published, now).sent(saved_key, &late);
+        if changes <= 64 {
+            assert_eq!(saved(&mut fixture), (1, 1), "{changes}");
+            fixture.kernel.advance(1.0);
+            assert!(fixture.ask(true), "{changes}");
+        } else {
+            assert_eq!(saved(&mut fixture), (1, 0), "{changes}");
+        }
+    }
+}
+
+#[test]
+fn what_is_published_stays_as_it_was() {
+    let mut fixture = serving();
+    let first = fixture.published.clone().unwrap();
+    assert_eq!(first.version(), 1);
+    fixture.happen(&Event::Access(false, 32));
+    let now = fixture.kernel.now();
+    assert!(fixture.engine.publication_due(now));
+    let request = Builder::new(&Header {
+        version: 4,
+        mode: NtpMode::Client,
+        ..Header::default()
+    });
+    let (from, rx) = (
+        SocketAddr::from((CLIENT, 40_000)),
+        Stamp::new(now.raw, Origin::Kernel),
+    );
+    let admits = |published: &Published, worker: &mut Worker| {
+        worker
+            .server(published, now)
+            .admit(request.bytes(), from, &rx)
+            .is_some()
+    };
+    assert!(admits(&first, &mut fixture.worker));
+    let second = fixture.engine.publish(now);
+    assert_eq!(second.version(), 2);
+    assert!(!admits(&second, &mut fixture.worker));
+}
+
+#[test]
+fn a_step_by_somebody_else_is_for_the_main_thread() {
+    let mut fixture = serving();
+    fixture.kernel.jump(3600.0);
+    let now = fixture.kernel.now();
+    assert!(!fixture.published.as_ref().unwrap().is_valid_at(now));
+    assert!(fixture.engine.publication_due(now));
+    // The main thread forgets its reference; local mode goes on.
+    fixture.engine.handle(now, &mut fixture.kernel, Input::Timeout);
+    fixture.publish();
+    assert!(fixture.ask(false));
+}
+
+#[test]
+fn workers_have_their_own_memory_and_can_go_to_other_threads() {
+    fn sent<T: Send>() {}
+    fn shared<T: Send + Sync>() {}
+    sent::<Worker>();
+    sent::<Question>();
+    sent::<Answer>();
+    shared::<Published>();
+    assert_eq!(align_of::<Worker>() % 128, 0);
+    let network = NetworkConfig::default();
+    let [mut first, mut second] = [0, 1].map(|index| Worker::new(&network, index, 2, Box::new(Constant)));
+    let mut fixture = serving();
+    let (now, published) = (fixture.kernel.now(), fixture.published.clone().unwrap());
+    let rx = Stamp::new(now.raw, Origin::Kernel);
+    let request = Builder::new(&Header {
+        version: 4,
+        mode: NtpMode::Client,
+        ..Header::default()
+    });
+    let from = SocketAddr::from((CLIENT, 40_000));
+    first
+        .server(&published, now)
+        .admit(request.bytes(), from, &rx)
+        .unwrap();
+    let known = |worker: &mut Worker| {
+        let question = Question::Clients {
+            addresses: vec![CLIENT.into()],
+            reset: false,
+            now: fixture.engine.discipline.clock.cook(now.raw).0,
+        };
+        match worker.answer(&question) {
+            Answer::Clients(found) => found[0].is_some(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(known(&mut first) && !known(&mut second));
+    assert_eq!((first.index(), second.index()), (0, 1));
 }

@@ -76,11 +76,9 @@ impl Publisher {
 
     /// True if the last publication differs from what is served now.
     #[must_use]
-    pub fn is_due(&self, mut time: ServedTime, access: &Arc<AccessList>, keys: &Arc<Keys>, now: Now) -> bool {
+    pub fn is_due(&self, time: &ServedTime, access: &Arc<AccessList>, keys: &Arc<Keys>, now: Now) -> bool {
         let Some(last) = &self.last else { return true };
-        // What serving leaves in the reference is no change of it.
-        time.reference.adopt(&last.time.reference);
-        time != last.time
+        !last.time.tells_the_same(time)
             || self.changes.count != last.changes.count
             || !Arc::ptr_eq(access, &last.access)
             || !Arc::ptr_eq(keys, &last.keys)

@@ -108,7 +108,7 @@ impl Question {
             } => {
                 let log = &mut shard.log;
                 let mut client = |&address| {
-                    let place = log.place(address)?;
+                    let place = log.place_of(address)?;
                     let report = log.report(place, now);
                     if reset {
                         log.reset(place);

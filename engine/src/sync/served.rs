@@ -228,6 +228,14 @@ pub struct ServedTime {
 }
 
 impl ServedTime {
+    /// Equal in all that matters to others: not in the reference time that local mode has told last.
+    #[must_use]
+    pub fn tells_the_same(&self, other: &Self) -> bool {
+        let mut other = *other;
+        other.reference.local.ref_time = self.reference.local.ref_time;
+        *self == other
+    }
+
     /// Served minus cooked time (s) at cooked time `at`: what smoothing adds; 0 without it.
     #[must_use]
     pub fn smoothing_offset(&self, at: Cooked) -> f64 {

@@ -336,7 +336,7 @@ impl ClientLog {
 
     /// Where the record of an address is, if there is one.
     #[must_use]
-    pub fn place(&self, address: IpAddr) -> Option<usize> {
+    pub fn place_of(&self, address: IpAddr) -> Option<usize> {
         if !self.is_active() {
             return None;
         }

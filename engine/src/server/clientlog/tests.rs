@@ -177,3 +177,40 @@ fn kod_is_no_drop() {
     assert_eq!(log.totals(Service::Ntp).drops, counts[Limit::Drop as usize]);
     assert!(counts.iter().all(|&count| count > 50), "{counts:?}");
 }
+
+#[test]
+fn workers_and_the_main_thread_share_the_limit() {
+    let slots = |octets: u64| (octets / RECORD_COST).max(1);
+    for limit in [
+        0,
+        960,
+        1919,
+        10_000,
+        524_288,
+        1_000_000,
+        20_000_000,
+        999_999_999,
+        u64::MAX,
+    ] {
+        for workers in [1, 2, 3, 4, 5, 7, 8, 16, 63, 64] {
+            let parts = Parts::of(limit, workers);
+            let (main, worker) = (max_slots(parts.main) as u64, max_slots(parts.worker) as u64);
+            let total = main + workers as u64 * worker;
+            // At least one slot each, and no more than a table of 2^24 records has.
+            assert!(
+                total <= slots(limit).max(workers as u64 + 1),
+                "{limit} {workers} {parts:?}"
+            );
+            // Rounding loses no more than it does for one table.
+            let possible = slots(limit).min(MAX_RECORDS / SLOT as u64);
+            assert!(
+                2 * total + 2 * workers as u64 >= possible,
+                "{limit} {workers} {parts:?}"
+            );
+            assert_eq!(parts.worker_records() as u64, worker * SLOT as u64);
+        }
+        assert_eq!(Parts::of(limit, 0).main, limit);
+    }
+    let parts = Parts::of(524_288, 2);
+    assert_eq!((max_slots(parts.worker), max_slots(parts.main)), (256, 32));
+}
