@@ -6,7 +6,7 @@ use crate::clock::{SystemClock, read_temperature, write_drift};
 use crate::config_files::ConfigFiles;
 use crate::logs::{self, LogFiles, MessageLog};
 use crate::net::{
-    Arrival, CommandSockets, Key, NtpSockets, Resolver, Responder, Signed, Signer, Wake, Wakes,
+    Arrival, CommandSockets, Key, NtpSockets, Publication, Resolver, Responder, Signed, Signer, Wake, Wakes,
 };
 use crate::sys::error::reason;
 use crate::sys::socket::{Batch, Queue, Received};
@@ -21,7 +21,7 @@ use truechimer_engine::config::{AddressFamily, Config, source_files};
 use truechimer_engine::engine::Engine;
 use truechimer_engine::event::{Event, Severity};
 use truechimer_engine::io::{FileJob, Input, Output, SocketId, SocketSpec};
-use truechimer_engine::time::{Mono, Now};
+use truechimer_engine::time::{Mono, Now, Raw};
 
 /// Batches taken from one socket before others get their turn.
 pub(super) const MAX_BATCHES: usize = 4;
@@ -54,6 +54,8 @@ pub(super) struct Daemon {
     pub(super) log: MessageLog,
     pub(super) config: Config,
     pub(super) family: AddressFamily,
+    /// What worker threads serve from, when they have started.
+    pub(super) publication: Option<Publication>,
     /// Set when the runtime has started.
     pub(super) wakes: Option<Wakes>,
     pub(super) ending: Option<Ending>,
@@ -222,6 +224,7 @@ impl Daemon {
                 let now = self.now();
                 self.handle(now, Input::Resolved { query, result })?;
             }
+            Wake::Forwarded(datagram) => self.take_forwarded(&datagram)?,
             Wake::Socket(Key::Resolver) => self.read_answers()?,
             Wake::Socket(Key::Signer) => self.read_signed(),
             Wake::Socket(Key::Ntp(socket)) if self.serves_in_batches(socket) => {
@@ -240,7 +243,11 @@ impl Daemon {
             while self.sockets.receive(socket, queue, batch) {
                 let now = self.now();
                 for received in batch.datagrams() {
-                    self.arrived(socket, queue, &received, now)?;
+                    // A worker forwards it, if it is not its own.
+                    if received.info.to_many && self.sockets.is_shared(socket) {
+                        continue;
+                    }
+                    self.arrived(socket, queue, &received, now, now.raw)?;
                 }
                 batches += 1;
                 if batches == MAX_BATCHES {
@@ -252,15 +259,16 @@ impl Daemon {
         Ok(())
     }
 
-    /// Tells the engine what a datagram means.
+    /// Tells the engine what a datagram means that was taken from its socket at `taken`.
     pub(super) fn arrived(
         &mut self,
         socket: SocketId,
         queue: Queue,
         received: &Received<'_>,
         now: Now,
+        taken: Raw,
     ) -> Result<(), Fatal> {
-        match self.sockets.arrival(socket, queue, received, now.raw) {
+        match self.sockets.arrival(socket, queue, received, taken) {
             Some(Arrival::Datagram {
                 from,
                 to,
@@ -360,6 +368,7 @@ impl Daemon {
 
     pub(super) fn handle(&mut self, now: Now, input: Input<'_>) -> Result<(), Fatal> {
         self.engine.handle(now, self.clock.as_clock(), input);
+        self.publish();
         self.work_off()
     }
 
@@ -370,7 +379,9 @@ impl Daemon {
                 logs::event(&Event::Clock(event));
             }
             let now = self.now();
-            match self.engine.poll_output(now, self.clock.as_clock()) {
+            let output = self.engine.poll_output(now, self.clock.as_clock());
+            self.publish();
+            match output {
                 Some(output) => self.perform(output)?,
                 None => return Ok(()),
             }
@@ -445,6 +456,7 @@ impl Daemon {
     fn tell(&mut self, input: Input<'_>) {
         let now = self.now();
         self.engine.handle(now, self.clock.as_clock(), input);
+        self.publish();
     }
 
     /// Opens a socket for the engine; true if that worked.
@@ -489,6 +501,9 @@ impl Daemon {
             Some(Ending::Status(status)) => status,
             Some(Ending::Wanted) | None => 0,
         };
+        if let Some(pool) = self.sockets.pool() {
+            pool.stop();
+        }
         self.engine.shutdown(now, self.clock.as_clock());
         self.work_off()?;
         self.commands.close();

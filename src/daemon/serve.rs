@@ -2,12 +2,15 @@
 
 use super::Fatal;
 use super::event_loop::{Daemon, MAX_BATCHES};
-use crate::net::{Key, Responder};
+use crate::net::{Forwarded, Key, Publication, Responder};
 use crate::sys::clock;
+use crate::sys::error::reason;
+use crate::sys::random::KernelRandom;
 use crate::sys::socket::Queue;
 use std::thread::sleep;
 use std::time::Duration;
 use truechimer_engine::io::SocketId;
+use truechimer_engine::server::Worker;
 use truechimer_engine::time::Now;
 
 /// What a look at a queue has shown.
@@ -26,7 +29,10 @@ impl Daemon {
     /// of network cards and to count numbered ones, so each datagram goes to it.
     pub(super) fn serves_in_batches(&self, socket: SocketId) -> bool {
         let network = &self.config.network;
-        network.hw_timestamps.is_empty() && network.max_tx_buffers == 0 && self.engine.serves_on(socket)
+        network.hw_timestamps.is_empty()
+            && network.max_tx_buffers == 0
+            && !self.sockets.is_shared(socket)
+            && self.engine.serves_on(socket)
     }
 
     /// Reads a socket of the server. While many requests come it looks again and again, after a short wait that never
@@ -73,7 +79,11 @@ impl Daemon {
         let now = self.clock.as_clock().now();
         let mut server = self.engine.server(now, self.clock.as_clock());
         match queue {
-            Queue::Data => responder.answer(socket.fd, &mut server, socket.stamping, now.raw),
+            Queue::Data => {
+                responder.admit(&mut server, now.raw, |_| true);
+                // Nothing changes the clock meanwhile.
+                let _ = responder.answer(socket.fd, &mut server, socket.stamping, || true);
+            }
             Queue::Error => responder.note_stamps(&mut server, now.raw),
         }
         if responder.stamp_missing() {
@@ -93,8 +103,52 @@ impl Daemon {
         now: Now,
     ) -> Result<(), Fatal> {
         for datagram in responder.others() {
-            self.arrived(id, queue, &datagram.into(), now)?;
+            self.arrived(id, queue, &datagram.into(), now, now.raw)?;
         }
         Ok(())
+    }
+
+    /// Starts the worker threads, if there are any.
+    pub(super) fn start_workers(&mut self) -> Result<(), Fatal> {
+        let now = self.now();
+        let (Some(pool), Some(wakes)) = (self.sockets.pool(), &self.wakes) else {
+            return Ok(());
+        };
+        let publication = Publication::new(self.engine.publish(now), self.clock.sequence());
+        let (network, count) = (&self.config.network, pool.count());
+        let worker = |index| Worker::new(network, index, count, Box::new(KernelRandom::new()));
+        pool.start(&publication, wakes, worker)
+            .map_err(|error| Fatal(format!("Could not start server thread : {}", reason(&error))))?;
+        self.engine.set_workers(Box::new(pool.inquiry()));
+        self.publication = Some(publication);
+        self.sockets.keep_timestamps_on();
+        Ok(())
+    }
+
+    /// Lets the workers know what is served now, if that is new. To be called after whatever may have changed it: while
+    /// the clock is changed and they do not know how, they wait.
+    pub(super) fn publish(&mut self) {
+        let Some(publication) = &self.publication else {
+            return;
+        };
+        let now = self.clock.as_clock().now();
+        if publication.is_awaited() || self.engine.publication_due(now) {
+            publication.publish(self.engine.publish(now));
+        }
+    }
+
+    /// Takes what a worker has received and is not for it.
+    pub(super) fn take_forwarded(&mut self, datagram: &Forwarded) -> Result<(), Fatal> {
+        if let Some(pool) = self.sockets.pool() {
+            pool.taken();
+        }
+        let now = self.now();
+        self.arrived(
+            datagram.on,
+            Queue::Data,
+            &datagram.received(),
+            now,
+            datagram.taken,
+        )
     }
 }

@@ -7,7 +7,11 @@ use crate::config_files::{self, Origin};
 use crate::logs;
 use crate::net::CommandSpec;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use truechimer_engine::config::{CommandSocket, Config, Options, SourceKind, unsupported};
+use std::num::NonZero;
+use std::thread::available_parallelism;
+use truechimer_engine::config::{
+    CommandSocket, Config, NetworkConfig, Options, ServerThreads, SourceKind, unsupported,
+};
 
 const RUN_DIRECTORY: &str = "/run/chrony";
 const NTP_PORT: u16 = 123;
@@ -63,6 +67,7 @@ pub(super) fn read(args: &Args) -> Result<Settings, Fatal> {
 
 impl Settings {
     fn new(mut config: Config, mode: Mode) -> Self {
+        share_work(&mut config.network);
         let query = mode == Mode::Query;
         let default = |port| if query { 0 } else { port };
         let network = &mut config.network;
@@ -108,6 +113,19 @@ impl Settings {
             || network.acquisition_port == Some(port);
         if later { port } else { 0 }
     }
+}
+
+/// Decides how many threads serve.
+fn share_work(network: &mut NetworkConfig) {
+    let cores = available_parallelism().map_or(1, NonZero::get);
+    let threads = network.server_threads.resolved(cores);
+    let alone = !network.hw_timestamps.is_empty() || network.max_tx_buffers > 0;
+    if alone && threads.workers() > 0 {
+        logs::warning(
+            "serverthreads has no effect with hwtimestamp or maxtxbuffers : the main thread serves alone",
+        );
+    }
+    network.server_threads = if alone { ServerThreads::default() } else { threads };
 }
 
 #[cfg(test)]

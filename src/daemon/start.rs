@@ -13,7 +13,7 @@ use crate::clock::{KernelClock, NullClock, SystemClock, measure_precision, read_
 use crate::config_files::ConfigFiles;
 use crate::files;
 use crate::logs::{self, LogFiles, MessageLog};
-use crate::net::{self, CommandSockets, Hardware, Inherited, NtpSockets, Resolver, Signer};
+use crate::net::{self, CommandSockets, Hardware, Inherited, NtpSockets, Pool, Resolver, Signer};
 use crate::privilege::{self, RunUser, create_directories};
 use crate::sys::error::reason;
 use crate::sys::filter::{Filter, Level};
@@ -79,6 +79,7 @@ pub(super) fn start(
         log: log.clone(),
         config: settings.config.clone(),
         family: args.family,
+        publication: None,
         wakes: None,
         ending: None,
         leaps_read: clock_time,
@@ -86,6 +87,13 @@ pub(super) fn start(
     };
     if let Some(keys) = loaded_keys {
         daemon.engine.set_keys(keys);
+    }
+    let workers = config.network.server_threads.workers();
+    if workers > 0 {
+        let pool = Pool::new(workers);
+        let pool =
+            pool.map_err(|error| Fatal(format!("Could not start server thread : {}", reason(&error))))?;
+        daemon.sockets.share_with(pool);
     }
     let deferred = daemon.open_sockets()?;
 
@@ -141,6 +149,7 @@ pub(super) fn start(
                 level.unsigned_abs()
             ));
         }
+        daemon.start_workers()?;
         let deadline = args
             .timeout
             .map(|seconds| daemon.now().mono.plus(f64::from(seconds)));
@@ -200,13 +209,13 @@ fn take_clock(args: &Args, precision: f64, rtc_sync: bool) -> Result<SystemClock
     let precision = measure_precision(precision);
     if !args.control_clock {
         logs::info(ClockEvent::ControlDisabled);
-        return Ok(SystemClock::None(NullClock::new(precision)));
+        return Ok(SystemClock::read_only(NullClock::new(precision)));
     }
     if privilege::clock_out_of_bounds() {
         logs::warning("CAP_SYS_TIME not present");
     }
     KernelClock::start(precision, rtc_sync)
-        .map(SystemClock::Kernel)
+        .map(SystemClock::controlled)
         .map_err(|error| {
             if let Some(advice) = privilege::clock_advice() {
                 logs::error(advice);

@@ -33,13 +33,22 @@ impl Inherited {
         self.0.iter().map(AsRawFd::as_raw_fd).collect()
     }
 
-    /// A UDP socket bound to exactly this address, which must have a port; `None` if there is none.
-    pub(super) fn find(&self, address: &SocketAddr) -> Option<Socket> {
-        let bound = self.0.iter().find(|socket| {
+    fn bound(&self, address: &SocketAddr) -> Option<&Socket> {
+        self.0.iter().find(|socket| {
             address.port() != 0
                 && socket.r#type().is_ok_and(|kind| kind == Type::DGRAM)
                 && is_bound(socket, address)
-        })?;
+        })
+    }
+
+    /// True if there is a UDP socket bound to exactly this address.
+    pub(super) fn has(&self, address: &SocketAddr) -> bool {
+        self.bound(address).is_some()
+    }
+
+    /// A UDP socket bound to exactly this address, which must have a port; `None` if there is none.
+    pub(super) fn find(&self, address: &SocketAddr) -> Option<Socket> {
+        let bound = self.bound(address)?;
         // The caller may close its own.
         let socket = bound.try_clone().ok()?;
         socket.set_nonblocking(true).ok()?;

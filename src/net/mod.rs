@@ -12,6 +12,7 @@ mod resolver;
 mod responder;
 mod signer;
 mod watch;
+mod workers;
 
 pub use command::{CommandSockets, CommandSpec};
 pub use hardware::{Hardware, NotEnabled};
@@ -23,3 +24,4 @@ pub use resolver::Resolver;
 pub use responder::Responder;
 pub use signer::{Signed, Signer};
 pub use watch::{Key, Wake, Wakes};
+pub use workers::{Forwarded, Inquiry, Pool, Publication, steer_group};

@@ -1,8 +1,11 @@
 //! The engine's sockets: NTP client and server.
 
+mod group;
+
 use super::hardware::Hardware;
 use super::options::{self, SO_SELECT_ERR_QUEUE, Settings, improve};
 use super::watch::{Descriptor, Key, Wakes};
+use super::workers::Pool;
 use crate::logs;
 use crate::sys::address::Address;
 use crate::sys::socket::{Batch, Queue, Received, Sending, send, timestamping};
@@ -50,6 +53,8 @@ enum Stamping {
 struct Entry {
     descriptor: Descriptor,
     connected: Option<SocketAddr>,
+    /// Workers have sockets with the same address, and get what comes in.
+    shared: bool,
     /// Whoever waits for it is told when there is something to read.
     announced: bool,
     /// Transmit timestamps are asked for by the socket, not by each datagram.
@@ -156,6 +161,8 @@ pub struct NtpSockets {
     numbered: Option<Numbered>,
     wakes: Option<Wakes>,
     entries: BTreeMap<SocketId, Entry>,
+    /// `serverthreads`
+    pool: Option<Pool>,
     /// Keeps the kernel's receive timestamps switched on between our own sockets.
     keeper: Option<Socket>,
 }
@@ -191,6 +198,7 @@ impl NtpSockets {
             numbered,
             wakes: None,
             entries: BTreeMap::new(),
+            pool: None,
             keeper: None,
         }
     }
@@ -233,37 +241,30 @@ impl NtpSockets {
         if !options::allows(settings.family, address) {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        let socket = match spec {
-            SocketSpec::Client { .. } => options::new(address, device.as_deref())?,
-            SocketSpec::Bound { .. } => settings.socket(address, device.as_deref())?,
-        };
-        self.set_dscp(&socket, address);
         let mut stamps_all = false;
         let mut connected = None;
-        match spec {
+        let mut group = Vec::new();
+        let socket = match spec {
             SocketSpec::Client { remote, local } => {
+                let socket = options::new(address, device.as_deref())?;
+                self.set_dscp(&socket, address);
                 stamps_all = self.set_timestamping(socket.as_fd(), self.rx_flags | self.tx_flags);
                 if let Some(local) = local {
                     options::bind(&socket, &SocketAddr::new(*local, 0))?;
                 }
                 socket.connect(&SockAddr::from(*remote))?;
                 connected = Some(*remote);
+                socket
             }
             SocketSpec::Bound { local, server } => {
-                self.set_timestamping(socket.as_fd(), self.rx_flags);
+                let socket = settings.socket(address, device.as_deref())?;
                 if *server {
-                    let set = |option| improve(socket.as_fd(), libc::SOL_SOCKET, option, SERVER_BUFFER);
-                    // The first needs a capability that goes beyond the system's limit.
-                    let _ = set(libc::SO_RCVBUFFORCE) || set(libc::SO_RCVBUF);
-                    improve(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BROADCAST, 1);
-                    // Packets get their "don't fragment" bit as ever, but no number for fragments, which would be
-                    // counted in a table by destination: with many clients that is a quarter of what sending takes.
-                    let (option, probe) = (libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE);
-                    improve(socket.as_fd(), libc::IPPROTO_IP, option, probe);
+                    group = self.group(id, local);
                 }
-                options::bind(&socket, local)?;
+                self.bind(&socket, local, *server)?;
+                socket
             }
-        }
+        };
         let mut descriptor = Descriptor::Plain(OwnedFd::from(socket));
         if let Some(wakes) = &self.wakes {
             descriptor = descriptor.watch(Key::Ntp(id), wakes)?;
@@ -271,13 +272,37 @@ impl NtpSockets {
         let entry = Entry {
             descriptor,
             connected,
+            shared: !group.is_empty(),
             announced: true,
             stamps_all,
             awaited: VecDeque::new(),
             link_local: None,
         };
         self.entries.insert(id, entry);
+        self.hand_to_workers(group);
         Ok(())
+    }
+
+    /// Sets the options of an unconnected socket and binds it.
+    fn bind(&mut self, socket: &Socket, local: &SocketAddr, server: bool) -> io::Result<()> {
+        self.set_dscp(socket, local);
+        self.set_timestamping(socket.as_fd(), self.rx_flags);
+        if server {
+            let set = |option| improve(socket.as_fd(), libc::SOL_SOCKET, option, SERVER_BUFFER);
+            // The first needs a capability that goes beyond the system's limit.
+            let _ = set(libc::SO_RCVBUFFORCE) || set(libc::SO_RCVBUF);
+            improve(socket.as_fd(), libc::SOL_SOCKET, libc::SO_BROADCAST, 1);
+            // Packets get their "don't fragment" bit as ever, but no number for fragments, which would be
+            // counted in a table by destination: with many clients that is a quarter of what sending takes.
+            let (option, probe) = (libc::IP_MTU_DISCOVER, libc::IP_PMTUDISC_PROBE);
+            improve(socket.as_fd(), libc::IPPROTO_IP, option, probe);
+        }
+        options::bind(socket, local)
+    }
+
+    /// Flags to ask for transmit timestamps of replies with.
+    fn reply_stamping(&self) -> Option<u32> {
+        (self.stamping == Stamping::Full).then_some(timestamping::TX_SOFTWARE)
     }
 
     fn set_dscp(&self, socket: &Socket, address: &SocketAddr) {
@@ -307,7 +332,14 @@ impl NtpSockets {
 
     /// Closes a socket.
     pub fn close(&mut self, id: SocketId) {
-        self.entries.remove(&id);
+        let entry = self.entries.remove(&id);
+        if let Some(pool) = self
+            .pool
+            .as_mut()
+            .filter(|_| entry.is_some_and(|entry| entry.shared))
+        {
+            pool.close(id);
+        }
     }
 
     /// Sends a datagram.
@@ -372,7 +404,7 @@ impl NtpSockets {
         let entry = self.entries.get(&id)?;
         Some(Serving {
             fd: entry.descriptor.fd().as_fd(),
-            stamping: (self.stamping == Stamping::Full).then_some(timestamping::TX_SOFTWARE),
+            stamping: self.reply_stamping(),
         })
     }
 

@@ -42,6 +42,8 @@ struct Pending {
 pub struct Responder {
     datagrams: Datagrams,
     pending: Vec<Pending>,
+    /// How many of `pending` are done with.
+    done: usize,
     /// Datagrams of the batch that are no plain requests.
     others: Vec<usize>,
     /// How many datagrams to ask for: grows and shrinks with the load.
@@ -68,6 +70,7 @@ impl Responder {
         Self {
             datagrams: Datagrams::new(),
             pending: Vec::with_capacity(MANY),
+            done: 0,
             others: Vec::with_capacity(MANY),
             limit: MIN_LIMIT,
             pace: Pace::default(),
@@ -110,23 +113,23 @@ impl Responder {
         std::mem::take(&mut self.stamp_missing)
     }
 
-    /// Answers the plain requests of a batch from the data queue; `now` is when it was taken. With `stamping`, real
-    /// transmit timestamps are asked for by these flags where they are wanted.
-    pub fn answer(
-        &mut self,
-        socket: BorrowedFd<'_>,
-        server: &mut Server<'_>,
-        stamping: Option<u32>,
-        now: Raw,
-    ) {
+    /// Judges the plain requests of a batch from the data queue; `now` is when it was taken. What was sent to many is
+    /// left alone unless `is_ours` says that its sender is ours.
+    pub fn admit(&mut self, server: &mut Server<'_>, now: Raw, is_ours: impl Fn(IpAddr) -> bool) {
+        self.pending.clear();
+        self.done = 0;
         for index in 0..self.datagrams.len() {
             let Some(datagram) = self.datagrams.get(index) else {
                 continue;
             };
-            let Some(from) = datagram.from.filter(|_| is_plain(datagram.bytes)) else {
+            let Some(from) = datagram.from else { continue };
+            if datagram.info.to_many && !is_ours(from.ip()) {
+                continue;
+            }
+            if !is_plain(datagram.bytes) {
                 self.others.push(index);
                 continue;
-            };
+            }
             self.stamp_missing |= datagram.info.stamp.is_none();
             let rx = receive_stamp(near(datagram.info.stamp, now), now);
             if let Some(reply) = server.admit(datagram.bytes, without_scope(from), &rx) {
@@ -140,14 +143,36 @@ impl Responder {
                 });
             }
         }
+    }
+
+    /// Leaves all of a batch to somebody else.
+    pub fn pass_on(&mut self) {
+        self.pending.clear();
+        self.done = 0;
+        self.others.extend(0..self.datagrams.len());
+    }
+
+    /// Answers the requests that were admitted. With `stamping`, real transmit timestamps are asked for by these flags
+    /// where they are wanted. `is_current` is asked when the time has been read: if what `server` knows about the clock
+    /// is not true any more, the rest is not sent. False then; to be called again with a server that knows.
+    #[must_use]
+    pub fn answer(
+        &mut self,
+        socket: BorrowedFd<'_>,
+        server: &mut Server<'_>,
+        stamping: Option<u32>,
+        is_current: impl Fn() -> bool,
+    ) -> bool {
         let Self {
             datagrams,
             pending,
+            done,
             stamps_due,
             sending,
             ..
         } = self;
-        for part in pending.chunks_mut(MAX_SENT) {
+        let rest = pending.get_mut(*done..).unwrap_or_default();
+        for part in rest.chunks_mut(MAX_SENT) {
             for Pending {
                 index,
                 from,
@@ -163,6 +188,10 @@ impl Responder {
                 }
             }
             let start = clock::realtime();
+            if !is_current() {
+                datagrams.forget();
+                return false;
+            }
             let mut place = 0;
             for Pending {
                 index, reply, draft, ..
@@ -175,11 +204,12 @@ impl Responder {
                 place += i64::from(written.is_some());
             }
             datagrams.send(socket);
+            *done += part.len();
             if place > 1 {
                 *sending = next_cost(*sending, clock::realtime() - start, place);
             }
         }
-        pending.clear();
+        true
     }
 
     /// Takes the transmit timestamps of replies out of a batch from the error queue.
@@ -237,5 +267,71 @@ fn interface(to: &SocketAddr, index: u32) -> u32 {
         SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => v6.scope_id(),
         SocketAddr::V4(v4) if v4.ip().is_link_local() => index,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::NullClock;
+    use crate::sys::random::KernelRandom;
+    use std::cell::Cell;
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
+    use truechimer_engine::config::{AccessRule, Config, Subnet};
+    use truechimer_engine::engine::{Engine, EngineOptions};
+    use truechimer_engine::sync::reference::Start;
+
+    #[test]
+    fn what_the_clock_changes_under_is_drafted_again() {
+        const REQUESTS: u8 = 40;
+        let mut config = Config::default();
+        config.network.access.push(AccessRule {
+            allow: true,
+            all: false,
+            subnet: Subnet::Any,
+        });
+        let (mut clock, random) = (NullClock::new(1e-7), Box::new(KernelRandom::new()));
+        let (options, start) = (EngineOptions::default(), Start::default());
+        let mut engine = Engine::new(config, &options, &start, random, &mut clock).unwrap();
+        let [server, client] = [0, 1].map(|_| UdpSocket::bind("127.0.0.1:0").unwrap());
+        client.connect(server.local_addr().unwrap()).unwrap();
+        client.set_nonblocking(true).unwrap();
+        for i in 1..=REQUESTS {
+            let mut request = [0; 48];
+            (request[0], request[47]) = (4 << 3 | 3, i);
+            client.send_to(&request, server.local_addr().unwrap()).unwrap();
+        }
+        let mut responder = Responder::new();
+        responder.limit = MANY;
+        assert!(responder.take(server.as_fd(), Queue::Data));
+        let now = crate::sys::clock::now();
+        responder.admit(&mut engine.server(now, &mut clock), now.raw, |_| true);
+        let mut replies = Vec::new();
+        let mut collect = || {
+            let mut reply = [0; 64];
+            while let Ok(length) = client.recv(&mut reply) {
+                assert_eq!((length, reply[0] & 7), (48, SERVER_MODE));
+                replies.push(reply[31]);
+            }
+            replies.clone()
+        };
+        // Not at once, after one part, after another.
+        for (asked, answered) in [(1, 0), (2, 16), (2, 32)] {
+            let asks = Cell::new(0);
+            let is_current = || {
+                asks.set(asks.get() + 1);
+                asks.get() < asked
+            };
+            let now = crate::sys::clock::now();
+            let mut server_now = engine.server(now, &mut clock);
+            assert!(!responder.answer(server.as_fd(), &mut server_now, None, is_current));
+            assert_eq!(collect(), (1..=answered).collect::<Vec<u8>>());
+        }
+        let mut server_now = engine.server(crate::sys::clock::now(), &mut clock);
+        for _ in 0..2 {
+            assert!(responder.answer(server.as_fd(), &mut server_now, None, || true));
+            assert_eq!(collect(), (1..=REQUESTS).collect::<Vec<u8>>(), "each once");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! One small task for each socket says when there is something to read; the reading is done by the main loop,
 //! which owns the engine.
 
+use super::workers::Forwarded;
 use crate::sys;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -34,6 +35,8 @@ pub enum Wake {
     Stop,
     /// Something to read, or a transmit timestamp.
     Socket(Key),
+    /// A worker has received something that is not for it.
+    Forwarded(Box<Forwarded>),
     /// A name was looked up.
     Resolved(QueryId, Result<Vec<std::net::IpAddr>, ResolveError>),
 }

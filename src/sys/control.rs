@@ -38,6 +38,8 @@ pub struct Info {
     pub stamp: Option<Raw>,
     /// Our address that the datagram was sent to.
     pub to: Option<IpAddr>,
+    /// It was sent to a broadcast or multicast address: others have it, too.
+    pub to_many: bool,
     /// Interface that it came in on; 0: unknown.
     pub interface: u32,
     /// The network card's timestamp, by its own clock.
@@ -109,11 +111,14 @@ pub fn decode(data: &[u8]) -> Info {
             (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                 // The address to answer from; the header's destination may be a broadcast address.
                 let local = bytes::<4>(payload, 4).filter(|local| local != &[0; 4]);
+                let header = bytes::<4>(payload, 8).filter(|header| header != &[0; 4]);
                 info.to = local.or(bytes::<4>(payload, 8)).map(IpAddr::from);
+                info.to_many = local.is_some() && header.is_some() && local != header;
                 info.interface = bytes(payload, 0).map_or(0, u32::from_ne_bytes);
             }
             (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                 info.to = bytes::<16>(payload, 0).map(IpAddr::from);
+                info.to_many = info.to.is_some_and(|to| to.is_multicast());
                 info.interface = bytes(payload, 16).map_or(0, u32::from_ne_bytes);
             }
             (libc::IPPROTO_IP, libc::IP_RECVERR) | (libc::IPPROTO_IPV6, libc::IPV6_RECVERR) => {
@@ -206,6 +211,30 @@ mod tests {
             let info = decode(builder.bytes());
             assert_eq!((info.to, info.interface), (Some(local), interface));
             assert_eq!(info.stamp, None);
+        }
+    }
+
+    #[test]
+    fn what_others_have_too() {
+        let decoded = |level, kind, payload: &[u8]| {
+            let mut room = Control::EMPTY;
+            let mut builder = Builder::new(&mut room.0);
+            builder.push(level, kind, payload);
+            let info = decode(builder.bytes());
+            (info.to.unwrap().to_string(), info.to_many)
+        };
+        let v4 = |local: [u8; 4], header: [u8; 4]| {
+            let payload = [[0; 4], local, header].concat();
+            decoded(libc::IPPROTO_IP, libc::IP_PKTINFO, &payload)
+        };
+        assert_eq!(v4([10, 0, 0, 1], [10, 0, 0, 1]), ("10.0.0.1".into(), false));
+        assert_eq!(v4([10, 0, 0, 1], [10, 0, 0, 255]), ("10.0.0.1".into(), true));
+        assert_eq!(v4([0; 4], [10, 0, 0, 1]), ("10.0.0.1".into(), false));
+        for (text, many) in [("2001:db8::1", false), ("ff05::101", true)] {
+            let address: std::net::Ipv6Addr = text.parse().unwrap();
+            let payload = [&address.octets()[..], &[0; 4]].concat();
+            let got = decoded(libc::IPPROTO_IPV6, libc::IPV6_PKTINFO, &payload);
+            assert_eq!(got, (text.into(), many));
         }
     }
 

@@ -234,6 +234,11 @@ impl Datagrams {
         }
     }
 
+    /// Takes all marks back.
+    pub fn forget(&mut self) {
+        self.outgoing.clear();
+    }
+
     /// Sends all that is marked, without waiting. What the kernel refuses is lost, as it would be on its way.
     /// Returns the number of datagrams that were sent.
     pub fn send(&mut self, socket: BorrowedFd<'_>) -> usize {

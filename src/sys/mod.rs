@@ -14,6 +14,7 @@ pub mod hardware;
 pub mod name;
 pub mod process;
 pub mod random;
+pub mod reuseport;
 pub mod socket;
 pub mod syslog;
 pub mod timer;

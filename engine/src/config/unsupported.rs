@@ -1,6 +1,6 @@
 //! What this build lacks (`ARCHITECTURE.md` rule 9): the one place where a configuration is refused for it.
 
-use super::{Config, ServerThreads};
+use super::Config;
 use thiserror::Error;
 
 /// A directive whose effect this build does not have.
@@ -19,10 +19,6 @@ const MISSING: &[Feature] = &[
     ("nts", |c| c.sources.iter().any(|s| s.nts)),
     ("ntsserverkey", |c| !c.network.nts.server_keys.is_empty()),
     ("ntsservercert", |c| !c.network.nts.server_certs.is_empty()),
-    // The main thread would do what workers were asked to do.
-    ("serverthreads", |c| {
-        c.network.server_threads != ServerThreads::Count(1)
-    }),
     ("rtcfile", |c| c.clock.rtc_file.is_some()),
 ];
 

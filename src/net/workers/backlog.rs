@@ -1,0 +1,116 @@
+//! Datagrams on their way from workers to the main thread: whatever is no plain request.
+
+use crate::logs;
+use crate::net::watch::{Wake, Wakes};
+use crate::sys::address::Address;
+use crate::sys::control::Info;
+use crate::sys::datagrams::Datagram;
+use crate::sys::socket::Received;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use truechimer_engine::io::SocketId;
+use truechimer_engine::time::Raw;
+
+/// Most datagrams that wait for the main thread; each has up to 1280 octets.
+const MAX_WAITING: usize = 256;
+
+/// A datagram from a worker's socket.
+#[derive(Debug)]
+pub struct Forwarded {
+    /// What the engine calls the socket.
+    pub on: SocketId,
+    /// When it was taken from there.
+    pub taken: Raw,
+    from: SocketAddr,
+    info: Info,
+    bytes: Box<[u8]>,
+}
+
+impl Forwarded {
+    /// As if the main thread had received it.
+    #[must_use]
+    pub fn received(&self) -> Received<'_> {
+        Received {
+            from: Some(Address::Ip(self.from)),
+            info: self.info,
+            bytes: &self.bytes,
+        }
+    }
+}
+
+/// The way to the main thread.
+#[derive(Clone, Debug)]
+pub(super) struct Backlog {
+    wakes: Wakes,
+    counters: Arc<Counters>,
+}
+
+/// All workers write here, though only for what is no plain request. Apart from all that is read for each reply: two
+/// cache lines, as processors fetch them in pairs.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Counters {
+    waiting: AtomicUsize,
+    dropped: AtomicU64,
+}
+
+impl Backlog {
+    pub(super) const fn new(wakes: Wakes, counters: Arc<Counters>) -> Self {
+        Self { wakes, counters }
+    }
+
+    /// Hands a datagram over, taken at this time. If too many wait it is dropped, as the kernel would.
+    pub(super) fn push(&self, on: SocketId, datagram: &Datagram<'_>, taken: Raw) {
+        let Some(from) = datagram.from else { return };
+        if !self.counters.admit() {
+            return;
+        }
+        self.wakes.push(Wake::Forwarded(Box::new(Forwarded {
+            on,
+            taken,
+            from,
+            info: datagram.info,
+            bytes: datagram.bytes.into(),
+        })));
+    }
+}
+
+impl Counters {
+    /// True if one more may wait.
+    fn admit(&self) -> bool {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) < MAX_WAITING {
+            return true;
+        }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        if self.dropped.fetch_add(1, Ordering::Relaxed) == 0 {
+            logs::warning("Packets other than requests come faster than they can be handled : dropped");
+        }
+        false
+    }
+
+    /// One has been taken.
+    pub(super) fn taken(&self) {
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many were dropped.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_much_is_dropped_and_counted() {
+        let counters = Counters::default();
+        let admitted = (0..MAX_WAITING + 3).filter(|_| counters.admit()).count();
+        assert_eq!((admitted, counters.dropped()), (MAX_WAITING, 3));
+        counters.taken();
+        assert!(counters.admit() && !counters.admit());
+        assert_eq!(counters.dropped(), 4);
+    }
+}

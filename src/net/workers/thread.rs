@@ -1,0 +1,260 @@
+//! What a worker does: waits, takes a batch, answers it from what was published last, looks again.
+
+use super::backlog::Backlog;
+use super::mailbox::{Letters, Message};
+use super::publication::Reader;
+use crate::logs;
+use crate::net::responder::Responder;
+use crate::sys::clock;
+use crate::sys::socket::Queue;
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
+use std::os::fd::{AsFd, OwnedFd};
+use std::thread::sleep;
+use std::time::Duration;
+use truechimer_engine::io::SocketId;
+use truechimer_engine::server::{Worker, steer};
+
+/// Most sockets: there is one for each family.
+const MAX_SOCKETS: usize = 4;
+/// Between two looks whether a change of the clock has been published. It takes the main thread microseconds, unless
+/// it has no processor.
+const SETTLING: Duration = Duration::from_micros(20);
+/// A socket that is said to have something, so many times in a row, and has nothing, is left alone for a while.
+const MAX_FUTILE: u32 = 16;
+const REST: Duration = Duration::from_millis(1);
+
+/// A worker's own socket on the server's port.
+#[derive(Debug)]
+pub(in crate::net) struct ServerSocket {
+    /// What the engine calls all that share the port.
+    pub(in crate::net) id: SocketId,
+    /// The socket.
+    pub(in crate::net) fd: OwnedFd,
+    /// Flags to ask for a transmit timestamp with; none: there are no such timestamps.
+    pub(in crate::net) stamping: Option<u32>,
+}
+
+/// What a look at a socket has shown.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// There was something.
+    any: bool,
+    /// There may be more.
+    more: bool,
+}
+
+/// All that belongs to a worker's thread.
+pub(super) struct Thread {
+    worker: Worker,
+    /// Number of workers.
+    count: usize,
+    reader: Reader,
+    letters: Letters,
+    backlog: Backlog,
+    sockets: Vec<ServerSocket>,
+    responder: Responder,
+    /// A batch from this socket is not answered completely, as the clock was changed.
+    unfinished: Option<SocketId>,
+    /// By place of the socket: something was announced on its error queue.
+    errors: [bool; MAX_SOCKETS],
+    /// Something was announced.
+    announced: bool,
+    /// How many times in a row nothing was there in spite of that.
+    futile: u32,
+}
+
+/// A daemon that has lost a thread would leave some clients without replies for ever.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            std::process::abort();
+        }
+    }
+}
+
+impl Thread {
+    pub(super) fn new(
+        worker: Worker,
+        count: usize,
+        reader: Reader,
+        letters: Letters,
+        backlog: Backlog,
+    ) -> Self {
+        Self {
+            worker,
+            count,
+            reader,
+            letters,
+            backlog,
+            sockets: Vec::with_capacity(MAX_SOCKETS),
+            responder: Responder::new(),
+            unfinished: None,
+            errors: [false; MAX_SOCKETS],
+            announced: false,
+            futile: 0,
+        }
+    }
+
+    /// Serves until it is told to stop.
+    pub(super) fn run(mut self) {
+        let _guard = AbortOnPanic;
+        while self.read_mail() {
+            if !self.finish() {
+                sleep(SETTLING);
+                continue;
+            }
+            let (mut all, mut wait) = (Seen::default(), None);
+            let stamps_due = self.responder.stamps_due();
+            for place in 0..self.sockets.len() {
+                if std::mem::take(&mut self.errors[place]) || stamps_due {
+                    all.any |= self.take_stamps(place);
+                }
+                let seen = self.take(place);
+                all.any |= seen.any;
+                all.more |= seen.more;
+                wait = self.responder.wait(clock::monotonic());
+                if self.unfinished.is_some() {
+                    all.more = true;
+                    break;
+                }
+            }
+            let in_vain = std::mem::take(&mut self.announced) && !all.any;
+            self.futile = if in_vain { self.futile + 1 } else { 0 };
+            if !all.more {
+                self.wait(wait);
+            }
+        }
+    }
+
+    /// Does what the main thread wants; false to end.
+    fn read_mail(&mut self) -> bool {
+        while let Ok(message) = self.letters.messages.try_recv() {
+            match message {
+                Message::Open(socket) if self.sockets.len() < MAX_SOCKETS => self.sockets.push(socket),
+                Message::Open(_) => logs::error("Too many NTP sockets for a server thread"),
+                Message::Close(id, done) => {
+                    self.sockets.retain(|socket| socket.id != id);
+                    let _ = done.send(());
+                }
+                // Who does not wait any more needs no answer.
+                Message::Ask(question, reply) => {
+                    let _ = reply.send(self.worker.answer(&question));
+                }
+                Message::Stop => return false,
+            }
+        }
+        true
+    }
+
+    /// Answers what is left of a batch; false if that is not possible yet.
+    fn finish(&mut self) -> bool {
+        let Some(id) = self.unfinished else {
+            return true;
+        };
+        if let Some(socket) = self.sockets.iter().find(|socket| socket.id == id) {
+            let Some((published, current)) = self.reader.read() else {
+                return false;
+            };
+            let mut server = self.worker.server(published, clock::now());
+            let fd = socket.fd.as_fd();
+            let is_current = || current.holds();
+            if !self
+                .responder
+                .answer(fd, &mut server, socket.stamping, is_current)
+            {
+                return false;
+            }
+        }
+        self.unfinished = None;
+        true
+    }
+
+    /// Takes a batch of requests and answers it.
+    fn take(&mut self, place: usize) -> Seen {
+        let Some(socket) = self.sockets.get(place) else {
+            return Seen::default();
+        };
+        let Some((published, current)) = self.reader.read() else {
+            sleep(SETTLING);
+            let (any, more) = (true, true);
+            return Seen { any, more };
+        };
+        let fd = socket.fd.as_fd();
+        if !self.responder.take(fd, Queue::Data) {
+            return Seen::default();
+        }
+        let now = clock::now();
+        if published.is_valid_at(now) {
+            let (index, count) = (self.worker.index(), self.count);
+            let mut server = self.worker.server(published, now);
+            self.responder
+                .admit(&mut server, now.raw, |from| steer(from, count) == index);
+            let is_current = || current.holds();
+            if !self
+                .responder
+                .answer(fd, &mut server, socket.stamping, is_current)
+            {
+                self.unfinished = Some(socket.id);
+            }
+        } else {
+            // Somebody else has stepped the clock, which the main thread finds out with the next datagram.
+            self.responder.pass_on();
+        }
+        for datagram in self.responder.others() {
+            self.backlog.push(socket.id, &datagram, now.raw);
+        }
+        let more = self.responder.more();
+        Seen { any: true, more }
+    }
+
+    /// Takes transmit timestamps of replies. False if there were none.
+    fn take_stamps(&mut self, place: usize) -> bool {
+        let mut any = false;
+        while let Some(socket) = self.sockets.get(place)
+            && let Some((published, _)) = self.reader.read()
+            && self.responder.take(socket.fd.as_fd(), Queue::Error)
+        {
+            any = true;
+            let now = clock::now();
+            let mut server = self.worker.server(published, now);
+            self.responder.note_stamps(&mut server, now.raw);
+            if !self.responder.more() {
+                break;
+            }
+        }
+        any
+    }
+
+    /// Waits for messages, and for requests unless it is this long at most.
+    fn wait(&mut self, most: Option<Duration>) {
+        if self.futile > MAX_FUTILE {
+            self.futile = 0;
+            sleep(REST);
+        }
+        let bell = &self.letters.bell;
+        // A socket that is not waited for costs the kernel nothing for what comes and goes.
+        let waited = if most.is_some() { 0 } else { self.sockets.len() };
+        let mut all: [PollFd<'_>; 1 + MAX_SOCKETS] =
+            std::array::from_fn(|i| match i.checked_sub(1).and_then(|i| self.sockets.get(i)) {
+                Some(socket) => PollFd::new(socket.fd.as_fd(), PollFlags::POLLIN),
+                None => PollFd::new(bell.as_fd(), PollFlags::POLLIN),
+            });
+        let Some(used) = all.get_mut(..=waited) else {
+            return;
+        };
+        // What ends it early is a signal for the main thread.
+        let _ = ppoll(used, most.map(TimeSpec::from_duration), None);
+        let has = |fd: &PollFd<'_>, flag| fd.revents().is_some_and(|events| events.contains(flag));
+        let mut used = used.iter();
+        if used.next().is_some_and(|fd| has(fd, PollFlags::POLLIN)) {
+            let _ = bell.read();
+        }
+        for (errors, fd) in self.errors.iter_mut().zip(used) {
+            *errors = has(fd, PollFlags::POLLERR);
+            self.announced |= fd.any().unwrap_or(false);
+        }
+    }
+}
