@@ -11,6 +11,7 @@ pub mod chronyd;
 pub mod dir;
 pub mod kernel;
 pub mod netns;
+pub mod package;
 pub mod process;
 pub mod programs;
 pub mod root;
