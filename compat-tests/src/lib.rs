@@ -10,6 +10,7 @@
 pub mod chronyd;
 pub mod dir;
 pub mod kernel;
+pub mod memory;
 pub mod netns;
 pub mod package;
 pub mod process;
@@ -20,6 +21,7 @@ pub mod wait;
 
 pub use chronyd::{Chronyd, Instance};
 pub use dir::TempDir;
+pub use memory::Memory;
 pub use netns::{Namespace, Pair};
 pub use process::{Finished, Process, finish};
 pub use programs::{Programs, old, ours, reference, subject};

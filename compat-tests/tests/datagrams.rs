@@ -8,7 +8,9 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use compat_tests::{Chronyd, Instance, LIMIT, Namespace, TempDir, ours, soak, subject, uninterrupted, until};
+use compat_tests::{
+    Chronyd, Instance, LIMIT, Memory, Namespace, TempDir, ours, soak, subject, uninterrupted, until,
+};
 use truechimer_engine::wire::command::{Code, reply_length};
 
 /// Long enough for a reply on loopback, short enough to wait for nothing many times.
@@ -354,36 +356,6 @@ impl Commands {
     }
 }
 
-/// Memory of a process in kB.
-fn memory(pid: u32) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let line = line.unwrap_or_else(|| panic!("no VmRSS in {status}"));
-    line.trim().trim_end_matches(" kB").parse().unwrap()
-}
-
-/// Watches the memory of a process, which must not grow after the first fifth of a test.
-struct Memory {
-    pid: u32,
-    early: Option<u64>,
-}
-
-/// What an allocator may keep, kB.
-const SLACK: u64 = 2048;
-
-impl Memory {
-    fn look(&mut self, done: u32, of: u32) {
-        if self.early.is_none() && done >= of / 5 {
-            self.early = Some(memory(self.pid));
-        }
-    }
-
-    fn check(&self) {
-        let (early, now) = (self.early.expect("a long test"), memory(self.pid));
-        assert!(now <= early + SLACK, "{early} kB, then {now} kB");
-    }
-}
-
 /// Length of the request that must be answered in between.
 const GOOD_LENGTH: usize = 104;
 const FIRST_GOOD: u32 = 0xaaaa_0000;
@@ -396,16 +368,13 @@ fn random_commands(
 ) {
     let rounds = 10_000 * soak();
     let mut commands = Commands::new(seed);
-    let mut memory = Memory {
-        pid: daemon.pid(),
-        early: None,
-    };
+    let mut memory = Memory::of(daemon.pid());
     for round in 0..rounds {
         send(&commands.next(round));
         if !round.is_multiple_of(20) {
             continue;
         }
-        memory.look(round, rounds);
+        memory.look(u64::from(round), u64::from(rounds));
         // N_SOURCES is answered whatever the commands before have done.
         let sequence = FIRST_GOOD + round / 20;
         let good = command(14, sequence, GOOD_LENGTH);
@@ -543,10 +512,7 @@ fn random_replies_to_the_client() {
                 }
             });
             let mut client = client;
-            let mut memory = Memory {
-                pid: client.0.id(),
-                early: None,
-            };
+            let mut memory = Memory::of(client.0.id());
             let mut random = Random(0x5eed_c11e);
             let mut request = [0; 2048];
             let mut sent = 0;
@@ -560,7 +526,7 @@ fn random_replies_to_the_client() {
                         let _ = server.send_to(&reply, &from);
                         sent += 1;
                     }
-                    memory.look(sent, replies);
+                    memory.look(u64::from(sent), u64::from(replies));
                 }
                 Some(())
             });
