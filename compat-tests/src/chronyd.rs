@@ -1,5 +1,6 @@
 //! A running chronyd with a directory of its own.
 
+use std::ffi::OsString;
 use std::net::UdpSocket;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::OwnedFd;
@@ -12,6 +13,7 @@ use crate::filter_options;
 use crate::netns::Namespace;
 use crate::process::{Finished, Process, finish};
 use crate::programs::{Programs, ours};
+use crate::sim_clock::SimClock;
 use crate::wait::{LIMIT, until};
 
 /// A chronyd to be started: `Chronyd::new(&programs).config("local stratum 1").start()`.
@@ -26,6 +28,7 @@ pub struct Chronyd<'a> {
     config: String,
     options: Vec<String>,
     controls_clock: bool,
+    clock: Option<&'a SimClock>,
     socket: Option<UdpSocket>,
     dir: TempDir,
 }
@@ -40,6 +43,7 @@ impl<'a> Chronyd<'a> {
             config: String::new(),
             options: Vec::new(),
             controls_clock: false,
+            clock: None,
             socket: None,
             dir: TempDir::new(),
         }
@@ -74,6 +78,13 @@ impl<'a> Chronyd<'a> {
         self
     }
 
+    /// Lets it control a simulated clock in place of this machine's (no `-x`).
+    #[must_use]
+    pub fn on(mut self, clock: &'a SimClock) -> Self {
+        self.clock = Some(clock);
+        self.controlling_the_clock()
+    }
+
     /// Passes a socket on to it, by `LISTEN_FDS`.
     #[must_use]
     pub fn socket(mut self, socket: UdpSocket) -> Self {
@@ -103,22 +114,18 @@ impl<'a> Chronyd<'a> {
             self.config
         );
         let conf = dir.write("chrony.conf", text);
-        // A shell makes standard input the first passed descriptor.
-        let (program, first): (_, &[&str]) = match &self.socket {
-            Some(_) => (
-                "sh".into(),
-                &["-c", "LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 </dev/null"],
-            ),
-            None => (self.programs.chronyd.clone(), &[]),
-        };
-        let mut command = match self.namespace {
-            Some(namespace) => namespace.command(&program),
-            None => Command::new(&program),
-        };
-        command.args(first);
+        let mut line = self.clock.map_or_else(Vec::new, SimClock::before);
         if self.socket.is_some() {
-            command.arg(&self.programs.chronyd);
+            // A shell makes standard input the first passed descriptor.
+            let script = "LISTEN_FDS=1 exec \"$0\" \"$@\" 3<&0 </dev/null";
+            line.extend(["sh", "-c", script].map(OsString::from));
         }
+        line.push(self.programs.chronyd.clone().into());
+        let mut command = match self.namespace {
+            Some(namespace) => namespace.command(&line[0]),
+            None => Command::new(&line[0]),
+        };
+        command.args(&line[1..]);
         let filter = filter_options();
         if !filter.is_empty() && self.programs.chronyd == ours().chronyd {
             command.args(filter);

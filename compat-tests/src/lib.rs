@@ -16,6 +16,7 @@ pub mod package;
 pub mod process;
 pub mod programs;
 pub mod root;
+pub mod sim_clock;
 pub mod third_party;
 pub mod wait;
 
@@ -25,6 +26,7 @@ pub use memory::Memory;
 pub use netns::{Namespace, Pair};
 pub use process::{Finished, Process, finish};
 pub use programs::{Programs, old, ours, reference, subject};
+pub use sim_clock::SimClock;
 pub use wait::{LIMIT, uninterrupted, until, within};
 
 /// The option `-F` for our daemon, if the variable `FILTER` names a level: every test can run under a system call

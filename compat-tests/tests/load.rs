@@ -1,24 +1,20 @@
 //! The server under load: every request answered, every reply right, every counter exact.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::sleep;
 use std::time::Duration;
 
-use compat_tests::{Chronyd, Instance, Namespace, soak, subject};
-use truechimer_loadgen::{Clients, Load, Pattern, Rate, Report};
+use compat_tests::{Chronyd, Instance, LIMIT, Namespace, SimClock, finish, soak, subject, until};
+use truechimer_loadgen::{Clients, Load, Offsets, Pattern, Range, Rate, Report, drops};
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 123);
 const FIRST_CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 64, 0, 1));
 /// For replies that are still on their way.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-fn server(namespace: &Namespace, more: &str) -> Instance {
-    Chronyd::new(&subject())
-        .within(namespace)
-        .config("allow 127.0.0.0/8\nlocal stratum 1\nclientloglimit 50000000")
-        .config(more)
-        .start()
-}
+const CONFIG: &str = "allow 127.0.0.0/8\nlocal stratum 1\nclientloglimit 50000000";
 
 /// The columns of `chronyc serverstats`.
 fn stats(daemon: &Instance) -> Vec<u64> {
@@ -29,49 +25,61 @@ fn stats(daemon: &Instance) -> Vec<u64> {
         .collect()
 }
 
-/// Datagrams that the sockets on port 123 had no room for.
-fn dropped(namespace: &Namespace) -> u64 {
-    let table = namespace.enter(|| std::fs::read_to_string("/proc/thread-self/net/udp").expect("sockets"));
-    let of_server = table.lines().filter(|line| line.contains(":007B "));
-    of_server
-        .filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok())
-        .sum()
+/// Requests and their replies, over all loads.
+#[derive(Debug, Default)]
+struct Account {
+    sent: u64,
+    lost: u64,
+    /// Replies that a generator had no room for.
+    missed: u64,
 }
 
-/// No more requests are without a reply than the socket had no room for, and the daemon has counted all others.
-fn complete(report: &Report, namespace: &Namespace, daemon: &Instance) {
-    report.assert_right();
-    let (sent, dropped, stats) = (report.sent, dropped(namespace), stats(daemon));
-    assert!(
-        report.lost <= dropped,
-        "{} lost of {sent}, {dropped} of them by the socket",
-        report.lost
-    );
-    // Packets received and dropped; then replies by origin of their receive timestamps: daemon, kernel, hardware.
-    assert_eq!((stats[0], stats[1]), (sent - dropped, 0), "{stats:?}");
-    let at = stats.len() - 6;
-    assert_eq!(
-        stats[at] + stats[at + 2] + stats[at + 4],
-        sent - dropped,
-        "received: {stats:?}"
-    );
-    assert_eq!(
-        stats[at + 1] + stats[at + 3] + stats[at + 5],
-        sent - dropped,
-        "sent: {stats:?}"
-    );
+impl Account {
+    fn add(&mut self, report: &Report, load: &Load) {
+        report.assert_right();
+        self.sent += report.sent;
+        self.lost += report.lost;
+        self.missed += load.dropped().expect("a count");
+    }
+
+    /// Exactly the requests that the socket had no room for are without a reply, and the daemon has counted all others.
+    fn balance(&self, namespace: &Namespace, daemon: &Instance) {
+        let table =
+            namespace.enter(|| std::fs::read_to_string("/proc/thread-self/net/udp").expect("sockets"));
+        let dropped = drops(&table, SERVER.port());
+        let stats = stats(daemon);
+        let all = format!("{self:?}, {dropped} dropped, {stats:?}");
+        assert_eq!(self.lost, dropped + self.missed, "lost: {all}");
+        // Packets received and dropped; then replies by origin of their receive and transmit timestamps: daemon, kernel,
+        // hardware.
+        let served = self.sent - dropped;
+        assert_eq!((stats[0], stats[1]), (served, 0), "{all}");
+        let at = stats.len() - 6;
+        assert_eq!(
+            stats[at] + stats[at + 2] + stats[at + 4],
+            served,
+            "received: {all}"
+        );
+        assert_eq!(
+            stats[at + 1] + stats[at + 3] + stats[at + 5],
+            served,
+            "sent: {all}"
+        );
+    }
 }
 
 #[test]
 fn all_requests_are_answered_and_counted() {
     for (pattern, clients) in [(Pattern::Basic, 5000), (Pattern::Interleaved, 500)] {
         let namespace = Namespace::new();
-        let mut daemon = server(&namespace, "");
+        let mut daemon = Chronyd::new(&subject()).within(&namespace).config(CONFIG).start();
         let clients = Clients::new(FIRST_CLIENT, clients, pattern);
         let mut load = namespace.enter(|| Load::new(SERVER, clients).expect("a socket"));
         let time = Duration::from_secs(2);
         let report = load.run(Rate::Unanswered(100), time, PATIENCE).expect("load");
-        complete(&report, &namespace, &daemon);
+        let mut account = Account::default();
+        account.add(&report, &load);
+        account.balance(&namespace, &daemon);
         let interleaved = stats(&daemon)[8];
         match pattern {
             Pattern::Basic => assert_eq!(interleaved, 0),
@@ -114,27 +122,106 @@ fn disturb(daemon: &Instance, stop: &AtomicBool) -> u32 {
     round
 }
 
-/// `SOAK` is the factor of the time: 100 makes ten minutes.
+/// Second to second, in whole ones, of the simulated clock's time.
+const S: i64 = 1_000_000_000;
+
+/// All that is within a millisecond.
+fn about(offset: i64) -> Range {
+    Range {
+        low: offset - S / 1000,
+        high: offset + S / 1000,
+    }
+}
+
+/// Steps the clock back and forth, in both ways: with commands, and behind the daemon's back. Returns how often.
+fn step(daemon: &Instance, clock: &SimClock, offsets: &Offsets, stop: &AtomicBool) -> u32 {
+    let mut rounds = 0;
+    while !stop.load(Ordering::Relaxed) {
+        // From ten seconds on the daemon notices what it has not done itself.
+        for by in [15, -2, -13, 7, 1, -8] {
+            let wanted = clock.offset() + by * S;
+            // What is commanded takes effect a bit later, and is in whole seconds.
+            offsets.begin_step(Range {
+                low: wanted - 10 * S,
+                high: wanted + S,
+            });
+            if rounds % 2 == 0 {
+                clock.step(by as f64);
+            } else {
+                let to = clock.now() / S + by;
+                let text = format!("@{to}");
+                let mut date = std::process::Command::new("date");
+                let date = finish(date.args(["-d", &text, "+%b %e, %Y %H:%M:%S"]), LIMIT).ok();
+                daemon.chronyc(&["manual", "reset"]).ok();
+                daemon.chronyc(&["settime", date.trim()]).ok();
+                daemon.chronyc(&["makestep"]).ok();
+                // What came between reading the clock and stepping it is left to be slewed.
+                until(LIMIT, "the rest of a step", || {
+                    let tracking = daemon.chronyc(&["-c", "tracking"]).ok();
+                    let rest: f64 = tracking.split(',').nth(4)?.parse().ok()?;
+                    (rest.abs() < 2e-4).then_some(())
+                });
+            }
+            offsets.end_step(about(clock.offset()));
+            rounds += 1;
+            sleep(Duration::from_millis(100));
+        }
+    }
+    rounds
+}
+
+/// A flag that is set in the end.
+struct Raised<'a>(&'a AtomicBool);
+
+impl Drop for Raised<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A minute in all, and ten times that for `SOAK`.
 #[test]
 fn nothing_is_lost_while_everything_changes() {
+    let time = Duration::from_secs(30) * soak().min(10);
     let namespace = Namespace::new();
-    let mut daemon = server(&namespace, "log measurements statistics tracking");
-    let time = Duration::from_secs(6) * soak();
-    let clients = Clients::new(FIRST_CLIENT, 2000, Pattern::Basic);
-    let mut load = namespace.enter(|| Load::new(SERVER, clients).expect("a socket"));
+    let clock = SimClock::new();
+    let offsets = Arc::new(Offsets::new(about(0)));
+    let mut daemon = Chronyd::new(&subject())
+        .within(&namespace)
+        .on(&clock)
+        .config(CONFIG)
+        .config("manual\nlog measurements statistics tracking")
+        .start();
+    let mut account = Account::default();
     let stop = AtomicBool::new(false);
-    let report = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
+        // However this ends, so do the other threads.
+        let end = Raised(&stop);
+        let stepping = scope.spawn(|| step(&daemon, &clock, &offsets, &stop));
         let disturbing = scope.spawn(|| disturb(&daemon, &stop));
-        let report = load.run(Rate::Unanswered(100), time, PATIENCE).expect("load");
-        stop.store(true, Ordering::Relaxed);
-        let rounds = disturbing
-            .join()
-            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        assert!(rounds > 0);
-        report
+        for (pattern, clients) in [(Pattern::Basic, 2000), (Pattern::Interleaved, 500)] {
+            let clients = Clients::new(FIRST_CLIENT, clients, pattern).of_stepped_clock(offsets.clone());
+            let mut load = namespace.enter(|| Load::new(SERVER, clients).expect("a socket"));
+            let report = load.run(Rate::Unanswered(100), time, PATIENCE).expect("load");
+            account.add(&report, &load);
+        }
+        drop(end);
+        for rounds in [stepping, disturbing] {
+            let rounds = rounds
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            assert!(rounds > 0);
+        }
     });
-    complete(&report, &namespace, &daemon);
+    account.balance(&namespace, &daemon);
     let log = daemon.log();
     assert!(!log.contains("panic"), "{log}");
+    for wanted in [
+        "System clock was stepped by",
+        "Forward time jump",
+        "Backward time jump",
+    ] {
+        assert!(log.contains(wanted), "{wanted}: {log}");
+    }
     assert_eq!(daemon.stop().code(), Some(0));
 }

@@ -2,6 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+
+use crate::offsets::{Offsets, Range};
 use truechimer::sys::datagrams::{Datagram, Datagrams};
 use truechimer_engine::time::{Cooked, NtpTimestamp, Raw};
 
@@ -11,6 +14,11 @@ const HEADER: usize = 48;
 const WINDOW: usize = 1 << 20;
 /// Times of server and client are of the same clock, and may differ only by what is not yet slewed and by fuzz, ns.
 const TOLERANCE: i64 = 2_000_000;
+
+/// By how much a reply may have left before its request came, ns: the fuzz of both timestamps.
+const EARLY: i64 = 2000;
+/// No reply leaves longer after its request came, ns.
+const MAX_INTERLEAVED: i64 = 2_000_000_000;
 
 /// What the clients ask.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,6 +36,31 @@ pub struct Client {
     pub answered: u32,
     /// Receive timestamp of the last reply.
     receive: u64,
+    /// When the request of the last reply was sent.
+    sent: Raw,
+}
+
+/// Whose clock the server has.
+#[derive(Clone, Debug)]
+enum ServerClock {
+    /// This machine's.
+    Ours,
+    /// Any.
+    Another,
+    /// One whose offset is known.
+    Stepped(Arc<Offsets>),
+}
+
+impl ServerClock {
+    /// By how much it may have been ahead of ours between two times (nothing: by anything), and whether it may have been
+    /// stepped.
+    fn offsets(&self, start: Raw, end: Raw) -> (Vec<Range>, bool) {
+        match self {
+            Self::Ours => (vec![Range { low: 0, high: 0 }], false),
+            Self::Another => (Vec::new(), false),
+            Self::Stepped(offsets) => offsets.between(start, end),
+        }
+    }
 }
 
 /// All clients: one address each, from the first one upward.
@@ -36,8 +69,8 @@ pub struct Clients {
     first: IpAddr,
     all: Vec<Client>,
     pattern: Pattern,
-    /// The reply's times need not be near ours.
-    other_clock: bool,
+    /// What the server's times are held against.
+    clock: ServerClock,
     next: usize,
     number: u64,
     /// Up to this number requests are of an earlier load.
@@ -57,6 +90,23 @@ struct Pending {
     receive: u64,
 }
 
+/// What is wrong with a reply.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    pub(crate) what: &'static str,
+    /// More about this one.
+    pub(crate) more: String,
+}
+
+impl From<&'static str> for Wrong {
+    fn from(what: &'static str) -> Self {
+        Self {
+            what,
+            more: String::new(),
+        }
+    }
+}
+
 /// What was measured of a right reply, ns.
 pub(crate) struct Verdict {
     pub(crate) processing: i32,
@@ -71,7 +121,7 @@ impl Clients {
             first,
             all: vec![Client::default(); count.max(1) as usize],
             pattern,
-            other_clock: false,
+            clock: ServerClock::Ours,
             next: 0,
             number: 0,
             forgotten: 0,
@@ -83,7 +133,14 @@ impl Clients {
     /// The server's time need not be that of this machine.
     #[must_use]
     pub fn of_another_clock(mut self) -> Self {
-        self.other_clock = true;
+        self.clock = ServerClock::Another;
+        self
+    }
+
+    /// The server's time is another one, which is stepped.
+    #[must_use]
+    pub fn of_stepped_clock(mut self, offsets: Arc<Offsets>) -> Self {
+        self.clock = ServerClock::Stepped(offsets);
         self
     }
 
@@ -154,13 +211,13 @@ impl Clients {
         reply: &Datagram<'_>,
         server: SocketAddr,
         now: Raw,
-    ) -> Result<Option<Verdict>, &'static str> {
+    ) -> Result<Option<Verdict>, Wrong> {
         if reply.from != Some(server) {
-            return Err("not from the server's address");
+            return Err("not from the server's address".into());
         }
-        let bytes: &[u8; HEADER] = reply.bytes.try_into().map_err(|_| "length")?;
+        let bytes: &[u8; HEADER] = reply.bytes.try_into().map_err(|_| Wrong::from("length"))?;
         if bytes[0] & 0x3f != 4 << 3 | 4 {
-            return Err("version or mode");
+            return Err("version or mode".into());
         }
         let time = |at: usize| {
             let octets = bytes[at..at + 8].try_into().unwrap_or_default();
@@ -174,7 +231,7 @@ impl Clients {
         }
         let pending = &mut self.pending[number as usize % WINDOW];
         if pending.number != number || number == 0 {
-            return Err("originate timestamp");
+            return Err("originate timestamp".into());
         }
         let Pending {
             client,
@@ -184,32 +241,57 @@ impl Clients {
             ..
         } = *pending;
         if interleaved && random == 0 {
-            return Err("interleaved without being asked");
+            return Err("interleaved without being asked".into());
         }
         *pending = Pending::default();
         if reply.info.to != Some(self.address(client)) {
-            return Err("to another client");
+            return Err("to another client".into());
         }
         if receive & 1 != 1 || transmit & 1 != 0 {
-            return Err("lowest bits of the timestamps");
+            return Err("lowest bits of the timestamps".into());
         }
         if receive == asked {
-            return Err("receive timestamp repeated");
+            return Err("receive timestamp repeated".into());
         }
         let ntp = |raw: Raw| NtpTimestamp::from_cooked(Cooked::new(raw.sec(), raw.nsec()), 0).0;
         let nanos = |a: u64, b: u64| ((i128::from(a.wrapping_sub(b) as i64) * 1_000_000_000) >> 32) as i64;
-        let (before, after) = (nanos(receive, ntp(sent)), nanos(ntp(now), transmit));
-        let near = before >= -TOLERANCE && (interleaved || after >= -TOLERANCE);
-        if !self.other_clock && !near {
-            return Err("times");
+        let state = &mut self.all[client as usize];
+        let (transmitted, since) = if interleaved {
+            // When the reply before this one was sent.
+            (nanos(transmit, asked), state.sent)
+        } else {
+            (nanos(transmit, receive), sent)
+        };
+        let (ranges, stepped) = self.clock.offsets(since, now);
+        let possible = |time: u64| {
+            let (after_sent, after_now) = (nanos(time, ntp(sent)), nanos(time, ntp(now)));
+            ranges.is_empty()
+                || ranges
+                    .iter()
+                    .any(|range| after_sent >= range.low - TOLERANCE && after_now <= range.high + TOLERANCE)
+        };
+        if !possible(receive) || !interleaved && !possible(transmit) {
+            let far = |time| (nanos(time, ntp(sent)), nanos(time, ntp(now)));
+            return Err(Wrong {
+                what: "times",
+                more: format!(
+                    "ns after request and now: received {:?}, transmitted {:?}, offsets {ranges:?}, interleaved {interleaved}",
+                    far(receive),
+                    far(transmit)
+                ),
+            });
+        }
+        // A step between both times may have made them any.
+        if !stepped && transmitted < -EARLY {
+            return Err("transmitted before it was received".into());
+        }
+        if interleaved && transmitted.abs() > MAX_INTERLEAVED {
+            return Err("interleaved transmit timestamp".into());
         }
         let processing = nanos(transmit, receive);
-        if !interleaved && processing < -1000 {
-            return Err("transmitted before it was received");
-        }
-        let state = &mut self.all[client as usize];
         state.answered += 1;
         state.receive = receive;
+        state.sent = sent;
         let leaving = reply.info.stamp.filter(|_| !interleaved);
         Ok(Some(Verdict {
             processing: if interleaved { 0 } else { processing as i32 },

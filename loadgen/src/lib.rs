@@ -8,9 +8,11 @@
 //! Nothing here sleeps: a generator needs a processor of its own.
 
 mod client;
+mod offsets;
 mod report;
 
 pub use client::{Client, Clients, Pattern};
+pub use offsets::{Offsets, Range};
 pub use report::{Report, Spread};
 
 use client::Verdict;
@@ -25,6 +27,20 @@ use truechimer::sys::socket::{Queue, set_option};
 
 /// Receive buffer of the generator, octets: it must not be the one who loses replies.
 const BUFFER: i32 = 64 << 20;
+
+/// Datagrams that the sockets on a local port had no room for, by the kernel's table of sockets (`/proc/net/udp`).
+#[must_use]
+pub fn drops(table: &str, port: u16) -> u64 {
+    let port = format!(":{port:04X}");
+    let of_socket = |line: &&str| {
+        let local = line.split_whitespace().nth(1);
+        local.is_some_and(|local| local.ends_with(&port))
+    };
+    let sockets = table.lines().skip(1).filter(of_socket);
+    sockets
+        .filter_map(|line| line.split_whitespace().last()?.parse::<u64>().ok())
+        .sum()
+}
 
 /// How fast requests are sent.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,6 +89,21 @@ impl Load {
             outgoing: Datagrams::new(),
             incoming: Datagrams::new(),
         })
+    }
+
+    /// Datagrams that this socket had no room for.
+    ///
+    /// # Errors
+    /// The kernel does not tell.
+    pub fn dropped(&self) -> io::Result<u64> {
+        let port = self
+            .socket
+            .local_addr()?
+            .as_socket()
+            .map_or(0, |address| address.port());
+        let name = if self.server.is_ipv6() { "udp6" } else { "udp" };
+        let table = std::fs::read_to_string(format!("/proc/thread-self/net/{name}"))?;
+        Ok(drops(&table, port))
     }
 
     /// The clients, as they are now.
@@ -138,13 +169,13 @@ impl Load {
         let now = clock::realtime();
         for index in 0..self.incoming.len() {
             let Some(reply) = self.incoming.get(index) else {
-                report.wrong("too long", &[]);
+                report.wrong(&"too long".into(), &[]);
                 continue;
             };
             match self.clients.check(&reply, self.server, now) {
                 Ok(Some(Verdict { processing, leaving })) => report.good(processing, leaving),
                 Ok(None) => {}
-                Err(what) => report.wrong(what, reply.bytes),
+                Err(wrong) => report.wrong(&wrong, reply.bytes),
             }
         }
         Ok(())

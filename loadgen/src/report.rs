@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use crate::client::Wrong;
+
 /// Most values kept for a [`Spread`]; of more, every second, fourth... is.
 const MAX_VALUES: usize = 1 << 18;
 
@@ -66,7 +68,7 @@ pub struct Report {
     /// Wrong ones, by what is wrong with them.
     pub wrong: BTreeMap<&'static str, u64>,
     /// The first wrong one.
-    pub example: Option<(&'static str, Vec<u8>)>,
+    pub example: Option<String>,
     /// Requests without a reply in the end.
     pub lost: u64,
     /// How long requests were sent.
@@ -106,9 +108,10 @@ impl Report {
         }
     }
 
-    pub(crate) fn wrong(&mut self, what: &'static str, bytes: &[u8]) {
-        *self.wrong.entry(what).or_default() += 1;
-        self.example.get_or_insert_with(|| (what, bytes.to_vec()));
+    pub(crate) fn wrong(&mut self, wrong: &Wrong, bytes: &[u8]) {
+        *self.wrong.entry(wrong.what).or_default() += 1;
+        self.example
+            .get_or_insert_with(|| format!("{}: {bytes:02x?}, {}", wrong.what, wrong.more));
     }
 
     /// Replies, right and wrong.
@@ -128,7 +131,7 @@ impl Report {
     pub fn assert_right(&self) {
         assert!(
             self.wrong.is_empty(),
-            "wrong replies: {:?}, {:x?}",
+            "wrong replies: {:?}, {:?}",
             self.wrong,
             self.example
         );
