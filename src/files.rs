@@ -5,7 +5,7 @@ use crate::logs;
 use crate::sys::error::reason;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 
 /// Why a file could not be written; `Display` is chrony's message.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -126,7 +126,7 @@ pub fn replace(path: &str, mode: u32, contents: &[u8]) -> Result<(), FileError> 
     })
 }
 
-/// Opens a file for appending, without following a link.
+/// Opens a file for appending, without following a link. A pipe that nobody reads is refused, and never waited for.
 ///
 /// # Errors
 /// The kernel's refusal.
@@ -135,20 +135,41 @@ pub fn append(path: &str, mode: u32) -> Result<File, FileError> {
         .append(true)
         .create(true)
         .mode(mode)
-        .custom_flags(libc::O_NOFOLLOW)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
         .open(path)
         .map_err(|error| FileError::open(path, &error))
 }
 
 /// The first bytes of a file, at most `limit`. What opens but can't be read (a directory) is empty, as for C's
-/// functions.
+/// functions. A pipe is not read, with a warning: it could keep us waiting for ever.
 ///
 /// # Errors
-/// The file can't be opened.
+/// The file can't be opened, or is a pipe.
 pub fn read_start(path: &str, limit: u64) -> io::Result<Vec<u8>> {
+    let file = open_no_pipe(path).inspect_err(|error| {
+        if error.kind() == io::ErrorKind::InvalidInput {
+            logs::warning(format_args!("Could not read {path} : {}", reason(error)));
+        }
+    })?;
     let mut contents = Vec::new();
-    let _ = File::open(path)?.take(limit).read_to_end(&mut contents);
+    let _ = file.take(limit).read_to_end(&mut contents);
     Ok(contents)
+}
+
+/// Opens a file for reading, without waiting for anything.
+///
+/// # Errors
+/// The file can't be opened; `InvalidInput` if it is a pipe.
+pub fn open_no_pipe(path: &str) -> io::Result<File> {
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)?;
+    if file.metadata()?.file_type().is_fifo() {
+        let what = "Is a named pipe, not a file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    Ok(file)
 }
 
 #[cfg(test)]

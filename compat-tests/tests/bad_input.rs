@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+
 use compat_tests::programs::subject_is_reference;
 use compat_tests::{Chronyd, Finished, LIMIT, Namespace, Programs, TempDir, finish, ours, subject, within};
 
@@ -90,6 +93,76 @@ fn wrong_options() {
     assert!(done.stderr.ends_with(": invalid option -- 'Z'\n"), "{done:?}");
     assert!(done.stdout.starts_with("Usage: "), "{done:?}");
     assert_fatal(&run(&subject(), &["-d", "-t", "abc"]), "Invalid argument abc");
+}
+
+#[test]
+fn pipes_in_place_of_files() {
+    // chrony waits for somebody to write.
+    if subject_is_reference() {
+        return;
+    }
+    let dir = TempDir::new();
+    let at = dir.display();
+    dir.subdir("run", 0o700);
+    for name in ["dump", "logs", "conf", "sources"] {
+        dir.subdir(name, 0o755);
+    }
+    for name in [
+        "drift",
+        "keys",
+        "leap",
+        "zone",
+        "points",
+        "sensor",
+        "dump/127.0.0.9.dat",
+        "logs/measurements.log",
+        "sources/a.sources",
+    ] {
+        mkfifo(&dir.join(name), Mode::from_bits_truncate(0o640)).unwrap();
+    }
+    let conf = dir.write(
+        "chrony.conf",
+        format!(
+            "{}driftfile {at}/drift\nkeyfile {at}/keys\nleapseclist {at}/leap\nleapsectz {at}/zone\n\
+             tempcomp {at}/sensor 1 26000 0 0.000183 0\ndumpdir {at}/dump\nlogdir {at}/logs\nlog measurements\n\
+             sourcedir {at}/sources\nserver 127.0.0.9 iburst\n",
+            alone(&dir)
+        ),
+    );
+    let done = run(&subject(), &["-r", "-d", "-f", conf.to_str().unwrap()]);
+    assert!(done.stderr.contains("Timeout reached"), "{done:?}");
+    for name in ["drift", "keys", "leap", "zone", "dump/127.0.0.9.dat"] {
+        let wanted = format!("Could not read {at}/{name} : Is a named pipe, not a file");
+        assert!(says(&done.stderr, &wanted), "{wanted}: {done:?}");
+    }
+    // Without its points there is no compensation at all; a pipe among included files is an error, too.
+    let points = dir.join("points");
+    for (line, message) in [
+        (
+            format!("tempcomp {at}/sensor 1 {}", points.display()),
+            format!(
+                "Could not open {} : Is a named pipe, not a file",
+                points.display()
+            ),
+        ),
+        (
+            format!("include {}", points.display()),
+            format!(
+                "Could not open {} : Is a named pipe, not a file",
+                points.display()
+            ),
+        ),
+    ] {
+        let conf = dir.write("chrony.conf", format!("{}{line}\n", alone(&dir)));
+        let done = run(&subject(), &["-d", "-f", conf.to_str().unwrap()]);
+        assert_eq!(done.code(), Some(1), "{done:?}");
+        assert!(done.stderr.trim_end().ends_with(&message), "{done:?}");
+    }
+    // A log without a reader.
+    let log = dir.join("logs/measurements.log");
+    let done = run(&subject(), &["-l", log.to_str().unwrap(), "-n", "port 0"]);
+    assert_eq!(done.code(), Some(1), "{done:?}");
+    assert!(done.stderr.contains("No such device or address"), "{done:?}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub struct Check {
 ///
 /// Of the output.
 pub fn run(check: &Check, out: &mut dyn Write) -> io::Result<u8> {
-    let mut files = ConfigFiles { family: check.family };
+    let mut files = ConfigFiles::of(&check.origin, check.family);
     let options = Options {
         restarted: check.restarted,
         keep_lines: true,

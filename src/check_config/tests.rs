@@ -160,9 +160,7 @@ fn files_of_sources() -> io::Result<()> {
 
 #[test]
 fn everybody_is_allowed() {
-    let mut loader_files = ConfigFiles {
-        family: AddressFamily::Any,
-    };
+    let mut loader_files = ConfigFiles::new(AddressFamily::Any);
     let options = Options {
         keep_lines: true,
         ..Options::default()

@@ -2,6 +2,7 @@
 
 mod glob;
 
+use crate::files;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -9,19 +10,49 @@ use truechimer_engine::config::{
     AddressFamily, Config, ConfigError, Environment, KeptLine, Loader, Options, Unsearchable, Warning,
 };
 
+/// Longest file of configuration, octets: `/dev/zero` ends here.
+const MAX_SIZE: u64 = 256 << 20;
+
 /// The real files and the system's resolver.
 #[derive(Clone, Copy, Debug)]
-pub struct ConfigFiles {
+pub struct ConfigFiles<'a> {
     /// `-4`, `-6`: which addresses of names are used.
     pub family: AddressFamily,
+    /// `-f`: the only file that may be a pipe, whose writer is waited for.
+    pub main: Option<&'a str>,
 }
 
-impl Environment for ConfigFiles {
+impl<'a> ConfigFiles<'a> {
+    /// All files are read without waiting.
+    #[must_use]
+    pub const fn new(family: AddressFamily) -> Self {
+        Self { family, main: None }
+    }
+
+    /// The file that everything begins with is waited for.
+    #[must_use]
+    pub fn of(origin: &'a Origin, family: AddressFamily) -> Self {
+        let main = match origin {
+            Origin::File(path) => Some(path.as_str()),
+            Origin::Directives(_) => None,
+        };
+        Self { family, main }
+    }
+}
+
+impl Environment for ConfigFiles<'_> {
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {
+        let file = if self.main == Some(path) {
+            File::open(path)
+        } else {
+            files::open_no_pipe(path)
+        };
         let mut contents = Vec::new();
-        let mut file = File::open(path).map_err(|error| reason(&error))?;
         // A directory can be opened but not read: it is an empty file, as for chrony.
-        let _ = file.read_to_end(&mut contents);
+        let _ = file
+            .map_err(|error| reason(&error))?
+            .take(MAX_SIZE)
+            .read_to_end(&mut contents);
         Ok(contents)
     }
 
@@ -73,7 +104,7 @@ pub struct Reading {
 
 /// Reads the configuration.
 pub fn read(origin: &Origin, family: AddressFamily, options: Options) -> Reading {
-    let mut files = ConfigFiles { family };
+    let mut files = ConfigFiles::of(origin, family);
     let mut loader = Loader::new(&mut files, options);
     let done = load(&mut loader, origin);
     let (warnings, lines) = (loader.warnings().to_vec(), loader.lines().to_vec());
@@ -112,9 +143,7 @@ mod tests {
 
     #[test]
     fn reasons_are_those_of_the_c_library() {
-        let mut files = ConfigFiles {
-            family: AddressFamily::Any,
-        };
+        let mut files = ConfigFiles::new(AddressFamily::Any);
         assert_eq!(
             files.read("/nonexistent"),
             Err("No such file or directory".to_owned())
@@ -124,12 +153,10 @@ mod tests {
 
     #[test]
     fn names_of_a_family() {
-        let resolve = |family| ConfigFiles { family }.resolve("0x7f.1");
+        let resolve = |family| ConfigFiles::new(family).resolve("0x7f.1");
         assert_eq!(resolve(AddressFamily::V4), Some(IpAddr::from([127, 0, 0, 1])));
         assert_eq!(resolve(AddressFamily::V6), None);
-        let mut files = ConfigFiles {
-            family: AddressFamily::Any,
-        };
+        let mut files = ConfigFiles::new(AddressFamily::Any);
         assert_eq!(files.resolve("fe80::1%lo"), None);
     }
 

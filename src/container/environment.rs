@@ -331,16 +331,14 @@ fn directives(text: &str) -> Result<Vec<String>, VariableError> {
 
 /// What directives mean.
 fn parse(directives: &[String]) -> Result<Config, ConfigError> {
-    let mut files = NoNames(ConfigFiles {
-        family: AddressFamily::Any,
-    });
+    let mut files = NoNames(ConfigFiles::new(AddressFamily::Any));
     let mut loader = Loader::new(&mut files, Options::default());
     loader.directives(directives).map(|()| loader.finish())
 }
 
 /// The real files, but names are not looked up: that is for the daemon, and takes long without a network.
 #[derive(Debug)]
-pub(super) struct NoNames(pub(super) ConfigFiles);
+pub(super) struct NoNames(pub(super) ConfigFiles<'static>);
 
 impl Environment for NoNames {
     fn read(&mut self, path: &str) -> Result<Vec<u8>, String> {

@@ -245,7 +245,7 @@ fn prepare(source: Option<Origin>, args: &Args, wishes: &Wishes, clock: bool) ->
 
 /// What a configuration means; `None` if it is wrong.
 fn read(source: &Origin, args: &Args) -> Option<Config> {
-    let mut files = NoNames(ConfigFiles { family: args.family });
+    let mut files = NoNames(ConfigFiles::new(args.family));
     let mut loader = Loader::new(&mut files, Options::default());
     load(&mut loader, source).ok().map(|()| loader.finish())
 }

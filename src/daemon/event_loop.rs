@@ -431,7 +431,7 @@ impl Daemon {
             Output::Mail(mail) => mail::send(&mail),
             Output::Save(job) => self.save(job),
             Output::ReloadSources => {
-                let mut files = ConfigFiles { family: self.family };
+                let mut files = ConfigFiles::new(self.family);
                 let sources = source_files(&mut files, &self.config.source_dirs);
                 let now = self.now();
                 self.engine.reload_sources(now, self.clock.as_clock(), sources);

@@ -69,7 +69,7 @@ pub(super) fn reach(args: &Args, settings: &Settings) -> Reach {
     // Files that are there now may be links, those that will be are in the directory.
     let directories = settings.config.source_dirs.iter().flatten();
     wanted.extend(directories.map(|directory| format!("{directory}/*")));
-    let mut search = ConfigFiles { family: args.family };
+    let mut search = ConfigFiles::new(args.family);
     wanted.extend(source_paths(&mut search, &settings.config.source_dirs));
     for path in &wanted {
         let path = Path::new(path);

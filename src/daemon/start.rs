@@ -314,7 +314,7 @@ fn add_sources(args: &Args, daemon: &mut Daemon) -> Result<(), Fatal> {
     if let Some(directory) = dump_dir.as_deref().filter(|_| args.reload_dumps) {
         daemon.engine.set_dumps(dumps::read(directory));
     }
-    let mut files = ConfigFiles { family: args.family };
+    let mut files = ConfigFiles::new(args.family);
     let sources = source_files(&mut files, &daemon.config.source_dirs);
     let now = daemon.now();
     daemon.engine.start(now, daemon.clock.as_clock(), sources);
