@@ -107,7 +107,7 @@ pub fn read(origin: &Origin, family: AddressFamily, options: Options) -> Reading
     let mut files = ConfigFiles::of(origin, family);
     let mut loader = Loader::new(&mut files, options);
     let done = load(&mut loader, origin);
-    let (warnings, lines) = (loader.warnings().to_vec(), loader.lines().to_vec());
+    let (warnings, lines) = (loader.warnings().to_vec(), loader.take_lines());
     Reading {
         result: done.map(|()| loader.finish()),
         warnings,
@@ -131,7 +131,12 @@ pub fn load(loader: &mut Loader<'_>, origin: &Origin) -> Result<(), ConfigError>
 pub fn print(lines: &[KeptLine], out: &mut dyn Write) -> io::Result<()> {
     let mut out = BufWriter::new(out);
     for line in lines {
-        out.write_all(&line.normalised())?;
+        for (place, word) in line.words().enumerate() {
+            if place > 0 {
+                out.write_all(b" ")?;
+            }
+            out.write_all(word)?;
+        }
         out.write_all(b"\n")?;
     }
     out.flush()

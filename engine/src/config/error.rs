@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 use thiserror::Error;
 
 /// Where a line is.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Place {
     /// File as it was opened; `None`: an argument of the command line.
-    pub file: Option<String>,
+    pub file: Option<Arc<str>>,
     /// From 1; the position among the arguments if there is no file.
     pub line: usize,
 }

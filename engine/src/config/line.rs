@@ -15,15 +15,22 @@ pub(super) fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\x0b' | '\x0c' | '\r')
 }
 
+/// Octets up to the first that is (or is not) white space. White space is ASCII: looking at octets is enough, and quicker.
+fn length_until(i: &str, space: bool) -> usize {
+    let found = i.bytes().position(|octet| is_space(char::from(octet)) == space);
+    found.unwrap_or(i.len())
+}
+
+/// What is behind the white space in front.
+fn skip_space(i: &str) -> &str {
+    i.get(length_until(i, false)..).unwrap_or("")
+}
+
 /// The next word and what is left behind it.
 fn word(i: &str) -> Option<(&str, &str)> {
-    let i = i.trim_start_matches(is_space);
-    // White space is ASCII: looking at octets is enough, and quicker.
-    let end = i
-        .bytes()
-        .position(|octet| is_space(char::from(octet)))
-        .unwrap_or(i.len());
-    i.split_at_checked(end).filter(|(word, _)| !word.is_empty())
+    let i = skip_space(i);
+    i.split_at_checked(length_until(i, true))
+        .filter(|(word, _)| !word.is_empty())
 }
 
 /// The raw lines of a file as `fgets` with a buffer for one octet more than the longest line cuts them; the
@@ -80,17 +87,10 @@ pub(super) fn normalise(text: &str) -> String {
     line
 }
 
-/// The same on octets, to print a line as it is.
-pub(super) fn normalise_bytes(raw: &[u8]) -> Vec<u8> {
+/// The words of a line, which is no comment, on octets: to print a line as it is.
+pub(super) fn words_of(raw: &[u8]) -> impl Iterator<Item = &[u8]> {
     let space = |b: &u8| is_space(char::from(*b));
-    let words: Vec<&[u8]> = until_nul(raw)
-        .split(space)
-        .filter(|word| !word.is_empty())
-        .collect();
-    match words.first().and_then(|word| word.first()) {
-        Some(b'!' | b';' | b'#' | b'%') => Vec::new(),
-        _ => words.join(&b' '),
-    }
+    until_nul(raw).split(space).filter(|word| !word.is_empty())
 }
 
 /// Where octets of the normalised line are in the line as written.
@@ -148,18 +148,17 @@ impl<'a> Line<'a> {
 
     /// Is nothing left?
     pub(super) fn is_end(&self) -> bool {
-        self.rest().trim_start_matches(is_space).is_empty()
+        skip_space(self.rest()).is_empty()
     }
 
     /// The next word.
     pub(super) fn word(&mut self) -> Option<&'a str> {
-        let Some((next, _)) = word(self.rest()) else {
+        let Some((next, after)) = word(self.rest()) else {
             self.mark = self.text.len()..self.text.len();
             return None;
         };
-        let start = self.text.len() - self.rest().trim_start_matches(is_space).len();
-        self.position = start + next.len();
-        self.mark = start..self.position;
+        self.position = self.text.len() - after.len();
+        self.mark = self.position - next.len()..self.position;
         Some(next)
     }
 
@@ -182,7 +181,7 @@ impl<'a> Line<'a> {
 
     /// A value that may end inside of a word.
     fn value<T>(&mut self, parse: impl Fn(&'a str) -> IResult<&'a str, T>) -> Option<T> {
-        let text = self.rest().trim_start_matches(is_space);
+        let text = skip_space(self.rest());
         let start = self.text.len() - text.len();
         let Ok((after, value)) = parse(text) else {
             let end = word(text).map_or(start, |(next, _)| start + next.len());
@@ -386,9 +385,9 @@ mod tests {
             assert_eq!(normalise(comment), "");
         }
         assert_eq!(normalise("port 123 # x"), "port 123 # x");
-        assert_eq!(normalise_bytes(b" a \xff\tb\0 c"), b"a \xff b");
-        assert_eq!(normalise_bytes(b"  # x"), b"");
-        assert_eq!(normalise_bytes(b" \0port"), b"");
+        let words: Vec<_> = words_of(b" a \xff\tb\0 c").collect();
+        assert_eq!(words, [&b"a"[..], b"\xff", b"b"]);
+        assert_eq!(words_of(b" \0port").count(), 0);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::problem::Problem;
 use super::search;
 use super::{Config, MakeStep};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// Files nested in each other at most.
 const MAX_LEVEL: usize = 10;
@@ -58,10 +59,15 @@ pub struct KeptLine {
 }
 
 impl KeptLine {
-    /// As `chronyd -p` prints it (section 4.5).
+    /// Its words, as `chronyd -p` prints them with one space in between (section 4.5).
+    pub fn words(&self) -> impl Iterator<Item = &[u8]> {
+        line::words_of(&self.raw)
+    }
+
+    /// The same as one line.
     #[must_use]
     pub fn normalised(&self) -> Vec<u8> {
-        line::normalise_bytes(&self.raw)
+        self.words().collect::<Vec<_>>().join(&b' ')
     }
 }
 
@@ -153,6 +159,11 @@ impl<'e> Loader<'e> {
         &self.lines
     }
 
+    /// Takes the lines away.
+    pub fn take_lines(&mut self) -> Vec<KeptLine> {
+        std::mem::take(&mut self.lines)
+    }
+
     /// All errors, if [`Options::all_problems`].
     #[must_use]
     pub fn problems(&self) -> &[Problem] {
@@ -187,20 +198,21 @@ impl<'e> Loader<'e> {
 
     fn contents(&mut self, path: &str, contents: &[u8]) -> Result<(), ConfigError> {
         let (mut number, mut cut) = (0, false);
+        let path = Arc::from(path);
         for raw in line::raw_lines(contents) {
             // What is left of a line that is too long is not a line.
             if !cut {
                 number += 1;
-                self.line(raw, Some(path), number)?;
+                self.line(raw, Some(&path), number)?;
             }
             cut = self.options.all_problems && !raw.ends_with(b"\n");
         }
         Ok(())
     }
 
-    fn line(&mut self, raw: &[u8], file: Option<&str>, line: usize) -> Result<(), ConfigError> {
+    fn line(&mut self, raw: &[u8], file: Option<&Arc<str>>, line: usize) -> Result<(), ConfigError> {
         let place = || Place {
-            file: file.map(str::to_owned),
+            file: file.cloned(),
             line,
         };
         let written = match line::text(raw) {

@@ -64,7 +64,7 @@ pub fn source_paths(environment: &mut dyn Environment, source_dirs: &[Vec<String
 #[must_use]
 pub fn ignored_sources(path: &str, contents: &[u8]) -> Vec<Problem> {
     let place = |line| Place {
-        file: Some(path.to_owned()),
+        file: Some(path.into()),
         line,
     };
     let problem = |(raw, line)| {

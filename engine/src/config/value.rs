@@ -24,12 +24,12 @@ fn fail<T>(i: &str) -> IResult<&str, T> {
 
 /// Digits as C's `strtol`: saturated at the limits of a 64-bit `long`.
 fn saturated(negative: bool, digits: &str) -> i64 {
-    let (text, limit) = if negative {
-        (format!("-{digits}"), i64::MIN)
-    } else {
-        (digits.to_owned(), i64::MAX)
-    };
-    text.parse().unwrap_or(limit)
+    match (digits.parse::<u64>(), negative) {
+        (Ok(x), false) => i64::try_from(x).unwrap_or(i64::MAX),
+        (Ok(x), true) => 0_i64.checked_sub_unsigned(x).unwrap_or(i64::MIN),
+        (Err(_), false) => i64::MAX,
+        (Err(_), true) => i64::MIN,
+    }
 }
 
 /// Digits as C's `strtoul`: saturated at 2^64-1; a minus sign wraps.
