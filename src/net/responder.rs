@@ -118,6 +118,9 @@ impl Responder {
     pub fn admit(&mut self, server: &mut Server<'_>, now: Raw, is_ours: impl Fn(IpAddr) -> bool) {
         self.pending.clear();
         self.done = 0;
+        let all = 0..self.datagrams.len();
+        let senders = all.filter_map(|index| self.datagrams.sender(index));
+        server.expect(senders.map(|from| from.ip()));
         for index in 0..self.datagrams.len() {
             let Some(datagram) = self.datagrams.get(index) else {
                 continue;

@@ -23,12 +23,27 @@ const NAME: usize = 32;
 #[repr(C, align(64))]
 struct Slot {
     name: [u8; NAME],
-    control: [u8; CONTROL],
-    data: [u8; DATA],
     name_length: u32,
     length: u32,
     control_length: u32,
     flags: i32,
+    /// Begins with a line of its own, as the data do.
+    control: Aligned<CONTROL>,
+    data: Aligned<DATA>,
+}
+
+/// Begins with a cache line.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+struct Aligned<const N: usize>([u8; N]);
+
+impl Slot {
+    fn sender(&self) -> Option<SocketAddr> {
+        match address::decode(self.name.get(..self.name_length as usize)?) {
+            Some(Address::Ip(from)) => Some(from),
+            _ => None,
+        }
+    }
 }
 
 impl<'a> From<Datagram<'a>> for Received<'a> {
@@ -88,12 +103,12 @@ impl Datagrams {
     pub fn new() -> Self {
         let slot = Slot {
             name: [0; NAME],
-            control: [0; CONTROL],
-            data: [0; DATA],
             name_length: 0,
             length: 0,
             control_length: 0,
             flags: 0,
+            control: Aligned([0; CONTROL]),
+            data: Aligned([0; DATA]),
         };
         // SAFETY: integers and pointers, for which zero bytes are valid.
         let header: libc::mmsghdr = unsafe { std::mem::zeroed() };
@@ -119,13 +134,13 @@ impl Datagrams {
         let limit = limit.clamp(1, MANY);
         let slots = self.slots.iter_mut().take(limit);
         for ((slot, header), part) in slots.zip(&mut self.headers).zip(&mut self.parts) {
-            part.iov_base = slot.data.as_mut_ptr().cast();
+            part.iov_base = slot.data.0.as_mut_ptr().cast();
             part.iov_len = DATA;
             header.msg_hdr.msg_name = slot.name.as_mut_ptr().cast();
             header.msg_hdr.msg_namelen = NAME as libc::socklen_t;
             header.msg_hdr.msg_iov = part;
             header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = slot.control.as_mut_ptr().cast();
+            header.msg_hdr.msg_control = slot.control.0.as_mut_ptr().cast();
             header.msg_hdr.msg_controllen = CONTROL as _;
         }
         let flags = match queue {
@@ -172,22 +187,24 @@ impl Datagrams {
         if slot.flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
             return None;
         }
-        let from = match address::decode(slot.name.get(..slot.name_length as usize)?) {
-            Some(Address::Ip(from)) => Some(from),
-            _ => None,
-        };
         Some(Datagram {
-            from,
-            info: decode(slot.control.get(..slot.control_length as usize)?),
-            bytes: slot.data.get(..slot.length as usize)?,
+            from: slot.sender(),
+            info: decode(slot.control.0.get(..slot.control_length as usize)?),
+            bytes: slot.data.0.get(..slot.length as usize)?,
         })
+    }
+
+    /// Who sent one of the datagrams received last.
+    #[must_use]
+    pub fn sender(&self, index: usize) -> Option<SocketAddr> {
+        self.slots.get(index).filter(|_| index < self.filled)?.sender()
     }
 
     /// The buffer of a datagram, to write what is to be sent into.
     pub fn buffer(&mut self, index: usize) -> &mut [u8] {
         self.slots
             .get_mut(index)
-            .map_or(&mut [], |slot| slot.data.as_mut_slice())
+            .map_or(&mut [], |slot| slot.data.0.as_mut_slice())
     }
 
     /// Makes somebody the receiver of what is to be sent from this buffer, in place of the sender of what was
@@ -213,7 +230,7 @@ impl Datagrams {
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
-        let mut control = Builder::new(&mut slot.control);
+        let mut control = Builder::new(&mut slot.control.0);
         if let Some(flags) = timestamping {
             control.timestamping(flags);
         }
@@ -251,7 +268,7 @@ impl Datagrams {
             let Some((header, part)) = places.next() else {
                 break;
             };
-            part.iov_base = slot.data.as_mut_ptr().cast();
+            part.iov_base = slot.data.0.as_mut_ptr().cast();
             part.iov_len = slot.length as usize;
             header.msg_hdr.msg_name = slot.name.as_mut_ptr().cast();
             header.msg_hdr.msg_namelen = slot.name_length;
@@ -259,7 +276,7 @@ impl Datagrams {
             header.msg_hdr.msg_iovlen = 1;
             header.msg_hdr.msg_control = match slot.control_length {
                 0 => std::ptr::null_mut(),
-                _ => slot.control.as_mut_ptr().cast(),
+                _ => slot.control.0.as_mut_ptr().cast(),
             };
             header.msg_hdr.msg_controllen = slot.control_length as _;
             count += 1;

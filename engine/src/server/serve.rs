@@ -6,7 +6,7 @@ use crate::io::Stamp;
 use crate::random::Random;
 use crate::time::{NtpTimestamp, Raw};
 use crate::wire::ntp::{HEADER_LEN, Mode};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The server at one moment. Lives as long as a batch of requests is being answered.
 pub struct Server<'a> {
@@ -42,6 +42,11 @@ impl<'a> Server<'a> {
     #[cfg(test)]
     pub(crate) const fn view(&self) -> &Snapshot<'a> {
         &self.view
+    }
+
+    /// Prepares for requests from these addresses. Nothing depends on it but the time that [`Self::admit`] takes.
+    pub fn expect(&self, addresses: impl Iterator<Item = IpAddr>) {
+        self.shard.log.expect(addresses);
     }
 
     /// Judges a plain request; none: it gets no answer.

@@ -63,7 +63,9 @@ pub struct Totals {
     pub drops: u64,
 }
 
+/// One line of the processor's cache.
 #[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 struct Record {
     address: Option<IpAddr>,
     last_hit: [u32; SERVICES],
@@ -112,12 +114,15 @@ impl Record {
 pub struct ClientLog {
     /// Whole slots, a power of two of them; none: `noclientlog`.
     records: Vec<Record>,
+    /// By slot: says which records to look at.
+    marks: Vec<Marks>,
     max_slots: usize,
     limiters: [Option<Limiter>; SERVICES],
     totals: [Totals; SERVICES],
     replaced: u64,
     made: u64,
-    seed: [u64; 2],
+    /// Has been given a secret, so that nobody can choose addresses that share a slot.
+    hasher: DefaultHasher,
     /// Added to all times, ns, so that clients cannot know where a tick starts.
     offset: u32,
 }
@@ -160,6 +165,37 @@ impl Parts {
     }
 }
 
+/// The marks of a slot's records: an octet of the hash of each address, never 0, and 0 where there is no record.
+#[derive(Clone, Copy, Debug)]
+struct Marks([u8; SLOT]);
+
+impl Marks {
+    const EMPTY: Self = Self([0; SLOT]);
+
+    /// The mark for an address with this hash. The lower bits choose the slot.
+    fn mark(hash: u64) -> u8 {
+        ((hash >> 56) as u8).max(1)
+    }
+
+    /// Records that may have this mark: all that have it, in order, the first of them really has it.
+    fn with(self, mark: u8) -> impl Iterator<Item = usize> {
+        const ONES: u64 = u64::from_ne_bytes([1; SLOT]);
+        let other = u64::from_le_bytes(self.0) ^ (u64::from(mark) * ONES);
+        // Where an octet is 0 its highest bit becomes 1; the borrow may do that to the next ones, too.
+        let mut found = other.wrapping_sub(ONES) & !other & ONES << 7;
+        std::iter::from_fn(move || {
+            let place = found.trailing_zeros() / 8;
+            found &= found.wrapping_sub(1);
+            (place < u64::BITS / 8).then_some(place as usize)
+        })
+    }
+}
+
+/// Tables of no more records than this stay in the cache.
+const SMALL: usize = 8192;
+/// Most addresses that [`ClientLog::expect`] looks at.
+const EXPECTED: usize = 64;
+
 impl ClientLog {
     /// A log of at most `limit` octets (`clientloglimit`); none: `noclientlog`. `limits` are by [`Service`].
     #[must_use]
@@ -172,12 +208,13 @@ impl ClientLog {
         }
         Self {
             records: vec![Record::EMPTY; if max_slots > 0 { SLOT } else { 0 }],
+            marks: vec![Marks::EMPTY; max_slots.min(1)],
             max_slots,
             limiters,
             totals: [Totals::default(); SERVICES],
             replaced: 0,
             made: 0,
-            seed: [random.bits64(), random.bits64()],
+            hasher: seeded([random.bits64(), random.bits64()]),
             offset: random.bits32() % TICK,
         }
     }
@@ -323,27 +360,65 @@ impl ClientLog {
         ticks.max(1)
     }
 
-    fn slot(&self, address: &IpAddr) -> usize {
-        let mut hasher = DefaultHasher::new();
-        self.seed.hash(&mut hasher);
+    fn hash(&self, address: &IpAddr) -> u64 {
+        let mut hasher = self.hasher.clone();
         match address {
             IpAddr::V4(address) => hasher.write(&address.octets()),
             IpAddr::V6(address) => hasher.write(&address.octets()),
         }
-        let slots = self.records.len() / SLOT;
-        hasher.finish() as usize & (slots - 1)
+        hasher.finish()
+    }
+
+    /// The slot of an address with this hash, if there is a table.
+    fn slot(&self, hash: u64) -> usize {
+        hash as usize & self.marks.len().wrapping_sub(1)
+    }
+
+    /// The record of an address with this hash.
+    fn place(&self, address: &IpAddr, hash: u64) -> Option<usize> {
+        let slot = self.slot(hash);
+        let first = slot * SLOT;
+        let marks = self.marks.get(slot)?;
+        let records = self.records.get(first..first + SLOT)?;
+        let same = |&i: &usize| {
+            records
+                .get(i)
+                .is_some_and(|r| r.address.as_ref() == Some(address))
+        };
+        marks.with(Marks::mark(hash)).find(same).map(|i| first + i)
+    }
+
+    /// Reads what requests from these addresses will need, so that it waits for the memory of all of them at the same
+    /// time instead of one after the other.
+    pub fn expect(&self, addresses: impl Iterator<Item = IpAddr>) {
+        if self.records.len() <= SMALL {
+            return;
+        }
+        let mut hashes = [0; EXPECTED];
+        let mut count = 0;
+        for (hash, address) in hashes.iter_mut().zip(addresses) {
+            *hash = self.hash(&address);
+            count += 1;
+        }
+        let mut seen = 0;
+        // No loop waits for what it reads: the first reads marks, the second records.
+        for &hash in hashes.iter().take(count) {
+            seen ^= self.marks.get(self.slot(hash)).map_or(0, |marks| marks.0[0]);
+        }
+        for &hash in hashes.iter().take(count) {
+            let slot = self.slot(hash);
+            let marks = self.marks.get(slot);
+            for i in marks.into_iter().flat_map(|marks| marks.with(Marks::mark(hash))) {
+                seen ^= self.records.get(slot * SLOT + i).map_or(0, |r| r.dropped);
+            }
+        }
+        std::hint::black_box(seen);
     }
 
     /// Where the record of an address is, if there is one.
     #[must_use]
     pub fn place_of(&self, address: IpAddr) -> Option<usize> {
-        if !self.is_active() {
-            return None;
-        }
-        let first = self.slot(&address) * SLOT;
-        let slot = self.records.get(first..first + SLOT)?;
-        let found = slot.iter().position(|record| record.address == Some(address))?;
-        Some(first + found)
+        self.place(&address, self.hash(&address))
     }
 
     /// Records that were ever made: while this stays, so do the addresses in the table.
@@ -357,48 +432,50 @@ impl ClientLog {
         if !self.is_active() {
             return None;
         }
+        let hash = self.hash(&address);
         loop {
-            let first = self.slot(&address) * SLOT;
-            let slot = self.records.get(first..first + SLOT)?;
-            if let Some(i) = slot.iter().position(|record| record.address == Some(address)) {
-                return Some(first + i);
+            if let Some(found) = self.place(&address, hash) {
+                return Some(found);
             }
-            let index = match slot.iter().position(|record| record.address.is_none()) {
-                Some(i) => first + i,
+            let slot = self.slot(hash);
+            let first = slot * SLOT;
+            let place = match self.marks.get(slot)?.with(0).next() {
+                Some(free) => free,
                 None if self.grow() => continue,
                 None => {
                     self.replaced += 1;
                     let key = |r: &Record| (u32::MAX - r.age(now), r.total_hits());
-                    let (i, _) = slot_min(&self.records[first..first + SLOT], key)?;
-                    first + i
+                    slot_min(self.records.get(first..first + SLOT)?, key)?.0
                 }
             };
             self.made += 1;
             let tokens = self.limiters.map(|limiter| limiter.map_or(0, |l| l.max));
-            *self.records.get_mut(index)? = Record {
+            self.marks.get_mut(slot)?.0[place] = Marks::mark(hash);
+            *self.records.get_mut(first + place)? = Record {
                 address: Some(address),
                 tokens,
                 ..Record::EMPTY
             };
-            return Some(index);
+            return Some(first + place);
         }
     }
 
     /// Doubles the number of slots if that is allowed. A slot's records go to two new ones, so all find room.
     fn grow(&mut self) -> bool {
-        let slots = self.records.len() / SLOT;
+        let slots = self.marks.len();
         if 2 * slots > self.max_slots {
             return false;
         }
         let old = std::mem::replace(&mut self.records, vec![Record::EMPTY; 2 * slots * SLOT]);
+        self.marks = vec![Marks::EMPTY; 2 * slots];
         for record in old {
             let Some(address) = record.address else { continue };
-            let first = self.slot(&address) * SLOT;
-            if let Some(free) = self.records[first..first + SLOT]
-                .iter_mut()
-                .find(|r| r.address.is_none())
-            {
-                *free = record;
+            let hash = self.hash(&address);
+            let slot = self.slot(hash);
+            let marks = &mut self.marks[slot];
+            if let Some(free) = marks.with(0).next() {
+                marks.0[free] = Marks::mark(hash);
+                self.records[slot * SLOT + free] = record;
             }
         }
         true
@@ -409,6 +486,13 @@ impl ClientLog {
 fn max_slots(limit: u64) -> usize {
     let slots = (limit / RECORD_COST).clamp(1, MAX_RECORDS / SLOT as u64);
     1 << slots.ilog2()
+}
+
+/// A hasher that has been given this secret.
+fn seeded(seed: [u64; 2]) -> DefaultHasher {
+    let mut hasher = DefaultHasher::new();
+    seed.hash(&mut hasher);
+    hasher
 }
 
 fn slot_min<K: Ord>(slot: &[Record], key: impl Fn(&Record) -> K) -> Option<(usize, &Record)> {

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::random::Seeded;
+use proptest::prelude::*;
 
 fn log(limit: u64, ntp: Option<RateLimit>) -> ClientLog {
     ClientLog::new(Some(limit), [ntp, None, None], &mut Seeded::new(1))
@@ -213,4 +214,79 @@ fn workers_and_the_main_thread_share_the_limit() {
     }
     let parts = Parts::of(524_288, 2);
     assert_eq!((max_slots(parts.worker), max_slots(parts.main)), (256, 32));
+}
+
+#[test]
+fn marks_are_found_in_order() {
+    for marks in [
+        [0; SLOT],
+        [7, 0, 7, 6, 8, 255, 0, 7],
+        [1, 2, 3, 0, 1, 0, 255, 254],
+    ] {
+        for mark in 0..=255 {
+            let found: Vec<_> = Marks(marks).with(mark).collect();
+            let naive: Vec<_> = (0..SLOT).filter(|&i| marks[i] == mark).collect();
+            assert!(naive.iter().all(|i| found.contains(i)), "{mark} in {marks:?}");
+            assert!(
+                found.is_sorted() && found.first() == naive.first(),
+                "{mark} in {marks:?}"
+            );
+        }
+    }
+    assert_eq!((Marks::mark(0), Marks::mark(u64::MAX)), (1, 255));
+    assert_eq!(size_of::<Record>(), 64);
+}
+
+proptest! {
+    /// While nothing has to be replaced, every client has one record, which counts all its requests.
+    #[test]
+    fn equals_a_naive_list(requests in prop::collection::vec((0_u32..300, any::<bool>()), 0..2000)) {
+        let (mut log, mut naive) = (log(u64::MAX, None), Vec::<(IpAddr, u32)>::new());
+        for (i, v6) in requests {
+            let v4 = client(i).unwrap();
+            let IpAddr::V4(octets) = v4 else { unreachable!() };
+            let address = if v6 { octets.to_ipv6_mapped().into() } else { v4 };
+            log.expect([address].into_iter());
+            let index = log.hit(Service::Ntp, Some(address), at(0)).unwrap();
+            prop_assert_eq!(log.report(index.0, at(0)).unwrap().address, address);
+            match naive.iter_mut().find(|known| known.0 == address) {
+                Some(known) => known.1 += 1,
+                None => naive.push((address, 1)),
+            }
+        }
+        let mut found: Vec<_> = reports(&log, at(0)).iter().map(|r| (r.address, r.hits[0])).collect();
+        found.sort_unstable();
+        naive.sort_unstable();
+        prop_assert_eq!(found, naive);
+        prop_assert_eq!(log.replaced(), 0);
+    }
+
+    /// In a table that is full, each request replaces at most one record, of its own slot, the oldest one.
+    #[test]
+    fn a_full_table_replaces_the_oldest_of_the_slot(clients in prop::collection::vec(0_u32..200, 100..1500)) {
+        let mut log = log(4 * RECORD_COST, None);
+        for (second, &i) in clients.iter().enumerate() {
+            let now = at(second as i64);
+            let address = client(i).unwrap();
+            let before: Vec<_> = (0..log.len()).map(|i| log.report(i, now)).collect();
+            let (known, replaced) = (before.iter().flatten().any(|r| r.address == address), log.replaced());
+            let index = log.hit(Service::Ntp, Some(address), now).unwrap().0;
+            if before.len() != log.len() {
+                continue;
+            }
+            let others = (0..log.len()).filter(|&i| i != index);
+            for other in others {
+                prop_assert_eq!(log.report(other, now), before[other]);
+            }
+            let report = log.report(index, now).unwrap();
+            prop_assert_eq!(report.address, address);
+            prop_assert_eq!(report.hits[0] > 1, known);
+            prop_assert_eq!(log.replaced() - replaced, u64::from(!known && before[index].is_some()));
+            if log.replaced() > replaced {
+                let slot = &before[index / SLOT * SLOT..][..SLOT];
+                let oldest = slot.iter().map(|r| r.unwrap().last_hit_ago[0]).max();
+                prop_assert_eq!(oldest, Some(before[index].unwrap().last_hit_ago[0]));
+            }
+        }
+    }
 }
