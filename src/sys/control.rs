@@ -139,19 +139,27 @@ pub fn decode(data: &[u8]) -> Info {
 #[derive(Debug)]
 pub struct Builder<'a> {
     room: &'a mut [u8],
+    /// Where the next one begins.
+    next: usize,
+    /// Without what lies between the last one and the next: the kernel has room for packet information without that,
+    /// and has to look for memory otherwise.
     length: usize,
 }
 
 impl<'a> Builder<'a> {
     /// No messages yet. `room` is aligned as [`Control`] is; what does not fit is left out.
     pub fn new(room: &'a mut [u8]) -> Self {
-        Self { room, length: 0 }
+        Self {
+            room,
+            next: 0,
+            length: 0,
+        }
     }
 
     fn push(&mut self, level: i32, kind: i32, payload: &[u8]) {
         let end = HEADER + payload.len();
         let padded = end.next_multiple_of(WORD);
-        let Some(place) = self.room.get_mut(self.length..self.length + padded) else {
+        let Some(place) = self.room.get_mut(self.next..self.next + padded) else {
             return;
         };
         place[..WORD].copy_from_slice(&end.to_ne_bytes());
@@ -159,7 +167,8 @@ impl<'a> Builder<'a> {
         place[WORD + 4..HEADER].copy_from_slice(&kind.to_ne_bytes());
         place[HEADER..end].copy_from_slice(payload);
         place[end..].fill(0);
-        self.length += padded;
+        self.length = self.next + end;
+        self.next += padded;
     }
 
     /// Sends from `local`, through `interface` unless that is 0.
