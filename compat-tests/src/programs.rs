@@ -61,6 +61,13 @@ pub fn release() -> Programs {
     own(BUILT.get_or_init(|| env::var_os("OURS_RELEASE").map_or_else(release, PathBuf::from)))
 }
 
+/// Programs of an earlier state of this workspace, to measure the difference: from the directory in the variable
+/// `OURS_EARLIER`, if it is set.
+#[must_use]
+pub fn earlier() -> Option<Programs> {
+    env::var_os("OURS_EARLIER").map(|dir| own(Path::new(&dir)))
+}
+
 fn own(dir: &Path) -> Programs {
     let programs = Programs {
         chronyd: dir.join("chronyd"),

@@ -1,15 +1,19 @@
-//! What a reply costs: our server and chrony's, alternating in one run on the same core, under the same load.
+//! What a reply costs: our server and chrony's, alternating in one run on the same core, under the same load; and what
+//! it costs to do no more than receive and send ([`Floor`]).
 //!
 //! `scripts/bench-server` runs it (as root, on at least two processors). The daemon has processor 0, the generator
-//! processor 1. Each scenario runs both in turn, several times; figures are medians. Words given as arguments choose
+//! processor 1. Each scenario runs all in turn, several times; figures are medians. Words given as arguments choose
 //! the scenarios whose names contain one of them.
+
+mod floor;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use compat_tests::programs::{Programs, reference, release};
-use compat_tests::{Chronyd, Instance, Namespace};
+use compat_tests::programs::{Programs, earlier, reference, release};
+use compat_tests::{Chronyd, Instance, LIMIT, Namespace, Process, TempDir, until};
+use floor::Floor;
 use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 use truechimer_loadgen::{Clients, Load, Pattern, Rate, Report};
@@ -28,6 +32,10 @@ struct Scenario {
     pattern: Pattern,
     /// A process that never rests has the same processor.
     busy: bool,
+    /// The floor is measured, too: it has no way to wait for a batch, and knows basic requests only.
+    floor: bool,
+    /// How many times longer than the others each run is.
+    longer: u32,
     /// More lines of our configuration.
     own: &'static str,
     /// What the ratio of the processor time of a reply may be at most.
@@ -41,6 +49,8 @@ const PLAIN: Scenario = Scenario {
     rate: Rate::PerSecond(2e6),
     pattern: Pattern::Basic,
     busy: false,
+    floor: false,
+    longer: 1,
     own: "",
     target: None,
 };
@@ -48,11 +58,13 @@ const PLAIN: Scenario = Scenario {
 const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "saturated, 1 client",
+        floor: true,
         target: Some(0.92),
         ..PLAIN
     },
     Scenario {
         name: "saturated, 100000 clients",
+        floor: true,
         clients: 100_000,
         target: Some(0.92),
         ..PLAIN
@@ -61,6 +73,9 @@ const SCENARIOS: &[Scenario] = &[
         name: "1000/s",
         clients: 1000,
         rate: Rate::PerSecond(1e3),
+        floor: true,
+        // Else there are too few replies.
+        longer: 3,
         target: Some(1.05),
         ..PLAIN
     },
@@ -116,32 +131,65 @@ struct Figures {
     leaving: [f64; 2],
 }
 
-/// A daemon to be measured.
+/// What runs as a subject.
+enum Running {
+    Daemon(Instance),
+    /// With the directory of its log.
+    Floor {
+        process: Process,
+        _dir: TempDir,
+    },
+}
+
+/// A server to be measured.
 struct Subject {
     name: &'static str,
     namespace: Namespace,
-    daemon: Instance,
+    running: Running,
 }
 
 impl Subject {
-    fn new(name: &'static str, programs: &Programs, more: &str) -> Self {
+    fn daemon(name: &'static str, programs: &Programs, more: &str) -> Self {
         let namespace = Namespace::new();
         let daemon = Chronyd::new(programs)
             .within(&namespace)
             .config(CONFIG)
             .config(more)
             .start();
-        pin(daemon.pid(), SERVER_CPU);
-        Self {
+        Self::of(name, namespace, Running::Daemon(daemon))
+    }
+
+    fn floor(name: &'static str, floor: Floor) -> Self {
+        let (namespace, dir) = (Namespace::new(), TempDir::new());
+        let own = std::env::current_exe().expect("this program");
+        let mut command = namespace.command(own);
+        let process = Process::start(command.arg(floor.argument()), &dir.join("log"));
+        // Until then it takes nothing.
+        let taken = || namespace.enter(|| std::net::UdpSocket::bind(SERVER).is_err());
+        until(LIMIT, "the floor's socket", || taken().then_some(()));
+        Self::of(name, namespace, Running::Floor { process, _dir: dir })
+    }
+
+    fn of(name: &'static str, namespace: Namespace, running: Running) -> Self {
+        let subject = Self {
             name,
             namespace,
-            daemon,
+            running,
+        };
+        pin(subject.pid(), SERVER_CPU);
+        subject
+    }
+
+    fn pid(&self) -> u32 {
+        match &self.running {
+            Running::Daemon(daemon) => daemon.pid(),
+            Running::Floor { process, .. } => process.pid(),
         }
     }
 
     /// Processor time of all its threads, ns.
     fn cpu(&self) -> f64 {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.daemon.pid())).expect("its threads");
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.pid())).expect("its threads");
         let time = |thread: std::io::Result<std::fs::DirEntry>| {
             let text = std::fs::read_to_string(thread.ok()?.path().join("schedstat")).ok()?;
             text.split_whitespace().next()?.parse::<f64>().ok()
@@ -151,8 +199,7 @@ impl Subject {
 
     /// Resident memory, KiB.
     fn memory(&self) -> u64 {
-        let status =
-            std::fs::read_to_string(format!("/proc/{}/status", self.daemon.pid())).expect("its status");
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("its status");
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
         let value = line.and_then(|line| line.split_whitespace().nth(1));
         value.and_then(|value| value.parse().ok()).unwrap_or(0)
@@ -238,11 +285,23 @@ fn number(name: &str, default: u64) -> u64 {
         .unwrap_or(default)
 }
 
-fn run(scenario: &Scenario, rounds: u64, time: Duration) {
-    let subjects = [
-        Subject::new("ours", &release(), scenario.own),
-        Subject::new("chrony", &reference(), ""),
+fn subjects(scenario: &Scenario) -> Vec<Subject> {
+    let mut all = vec![
+        Subject::daemon("ours", &release(), scenario.own),
+        Subject::daemon("chrony", &reference(), ""),
     ];
+    if let Some(programs) = earlier() {
+        all.push(Subject::daemon("earlier", &programs, scenario.own));
+    }
+    if scenario.floor {
+        all.push(Subject::floor("informed", Floor::Informed));
+        all.push(Subject::floor("bare", Floor::Bare));
+    }
+    all
+}
+
+fn run(scenario: &Scenario, rounds: u64, time: Duration) {
+    let subjects = subjects(scenario);
     let mut loads: Vec<Load> = subjects
         .iter()
         .map(|subject| {
@@ -253,18 +312,20 @@ fn run(scenario: &Scenario, rounds: u64, time: Duration) {
         })
         .collect();
     let busy = scenario.busy.then(Busy::new);
-    let mut runs = [Vec::new(), Vec::new()];
+    let mut runs = vec![Vec::new(); subjects.len()];
     for round in 0..rounds as usize {
-        // Either goes first in half of the rounds.
-        for which in [round % 2, 1 - round % 2] {
-            runs[which].push(subjects[which].run(&mut loads[which], scenario.rate, time));
+        // Each goes first in its turn.
+        for place in 0..subjects.len() {
+            let which = (round + place) % subjects.len();
+            let figures = subjects[which].run(&mut loads[which], scenario.rate, time * scenario.longer);
+            runs[which].push(figures);
         }
     }
     drop(busy);
     println!("\n{}", scenario.name);
     for (subject, runs) in subjects.iter().zip(&runs) {
         println!(
-            "  {:7} {:7.0} ns/reply  {:8.0} replies/s  loss {:7.4} %  server {:8.1} us  stamp {:6.1} us, 99 % {:6.1} us  {:6} KiB",
+            "  {:8} {:7.0} ns/reply  {:8.0} replies/s  loss {:7.4} %  server {:8.1} us  stamp {:6.1} us, 99 % {:6.1} us  {:6} KiB",
             subject.name,
             median_of(runs, |r| r.cost),
             median_of(runs, |r| r.replies),
@@ -275,28 +336,29 @@ fn run(scenario: &Scenario, rounds: u64, time: Duration) {
             subject.memory(),
         );
     }
-    let ratio = |value: fn(&Figures) -> f64| {
-        median(
-            runs[0]
-                .iter()
-                .zip(&runs[1])
-                .map(|(a, b)| value(a) / value(b))
-                .collect(),
-        )
-    };
-    let cost = ratio(|r| r.cost);
-    let verdict = match scenario.target {
-        Some(target) if cost <= target => format!(" (at most {target}: yes)"),
-        Some(target) => format!(" (at most {target}: NO)"),
-        None => String::new(),
-    };
-    println!(
-        "  ratio   {cost:.3} of the processor time of a reply{verdict}, {:.3} of the replies/s",
-        ratio(|r| r.replies)
-    );
+    for (subject, own) in subjects.iter().zip(&runs).filter(|(s, _)| s.name != "chrony") {
+        let ratio = |value: fn(&Figures) -> f64| {
+            let pairs = own.iter().zip(&runs[1]);
+            median(pairs.map(|(a, b)| value(a) / value(b)).collect())
+        };
+        let cost = ratio(|r| r.cost);
+        let verdict = match scenario.target.filter(|_| subject.name == "ours") {
+            Some(target) if cost <= target => format!(" (at most {target}: yes)"),
+            Some(target) => format!(" (at most {target}: NO)"),
+            None => String::new(),
+        };
+        println!(
+            "  {:8} {cost:.3} of chrony's processor time of a reply{verdict}, {:.3} of its replies/s",
+            subject.name,
+            ratio(|r| r.replies)
+        );
+    }
 }
 
 fn main() {
+    if let Some(floor) = Floor::chosen() {
+        floor.serve();
+    }
     let words: Vec<String> = std::env::args()
         .skip(1)
         .filter(|word| !word.starts_with('-'))
