@@ -24,7 +24,7 @@ use truechimer_engine::io::{FileJob, Input, Output, SocketId, SocketSpec};
 use truechimer_engine::time::{Mono, Now, Raw};
 
 /// Batches taken from one socket before others get their turn.
-pub(super) const MAX_BATCHES: usize = 4;
+const MAX_BATCHES: usize = 4;
 
 /// How long (s) the files of the leap second database are taken to be unchanged: chrony reads them at most
 /// this often.

@@ -1,7 +1,7 @@
 //! Serving time by the main loop: in batches, past the engine's inputs and outputs.
 
 use super::Fatal;
-use super::event_loop::{Daemon, MAX_BATCHES};
+use super::event_loop::Daemon;
 use crate::net::{Forwarded, Key, Publication, Responder};
 use crate::sys::clock;
 use crate::sys::error::reason;
@@ -12,6 +12,9 @@ use std::time::Duration;
 use truechimer_engine::io::SocketId;
 use truechimer_engine::server::Worker;
 use truechimer_engine::time::Now;
+
+/// Looks at a queue before others get their turn.
+const SERVED_BATCHES: usize = 8;
 
 /// What a look at a queue has shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -38,7 +41,7 @@ impl Daemon {
     /// Reads a socket of the server. While many requests come it looks again and again, after a short wait that never
     /// goes past the time that the engine wants to be called at, and has nothing announced.
     pub(super) fn serve(&mut self, socket: SocketId, responder: &mut Responder) -> Result<(), Fatal> {
-        for _ in 0..MAX_BATCHES {
+        for _ in 0..SERVED_BATCHES {
             if self.sockets.take_errors(socket) || responder.stamps_due() {
                 while self.take(socket, Queue::Error, responder)? == Seen::More {}
             }

@@ -22,6 +22,9 @@ const MAX_GAIN: i64 = 20;
 const MAX_COST: i64 = 5000;
 /// Fewest datagrams asked for at a time: more than one, so that one call tells that there are no others.
 const MIN_LIMIT: usize = 4;
+/// Most datagrams asked for at a time. The kernel gives the memory of each back to the processor that it came in on, and
+/// interrupts that one when there is too much before it has sent something itself.
+const MAX_LIMIT: usize = 32;
 /// Octets of a packet up to its transmit timestamp.
 const RECEIVE: std::ops::Range<usize> = 32..40;
 /// Mode of a server's replies.
@@ -95,7 +98,7 @@ impl Responder {
         let count = self.datagrams.len();
         let more = count >= self.limit;
         if more {
-            self.limit = (2 * self.limit).min(MANY);
+            self.limit = (2 * self.limit).min(MAX_LIMIT);
         } else if count < self.limit / 4 {
             self.limit = (self.limit / 2).max(MIN_LIMIT);
         }
