@@ -18,6 +18,11 @@ pub trait Random {
         self.bits64() as u32
     }
 
+    /// 16 random bits.
+    fn bits16(&mut self) -> u16 {
+        self.bits32() as u16
+    }
+
     /// A uniform number in [0, 1].
     fn uniform(&mut self) -> f64 {
         (self.bits64() >> 11) as f64 / ((1_u64 << 53) - 1) as f64

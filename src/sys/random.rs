@@ -58,6 +58,12 @@ impl Random for KernelRandom {
         self.fill(&mut bytes);
         u32::from_le_bytes(bytes)
     }
+
+    fn bits16(&mut self) -> u16 {
+        let mut bytes = [0; 2];
+        self.fill(&mut bytes);
+        u16::from_le_bytes(bytes)
+    }
 }
 
 fn from_kernel(bytes: &mut [u8]) {

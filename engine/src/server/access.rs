@@ -8,6 +8,9 @@ const STEP: u32 = 4;
 /// Children of a node.
 const FANOUT: usize = 1 << STEP;
 
+/// Lists of no more blocks than this stay in the processor's cache.
+const SMALL: usize = 4096;
+
 /// A rule with more leading bits than its address has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("Bad subnet in {0}/{1}")]
@@ -68,16 +71,25 @@ impl AccessList {
         }
     }
 
+    /// Reads what [`Self::allows`] will need for these addresses, so that it waits for the memory of all of them at the
+    /// same time instead of one after the other.
+    pub fn expect(&self, addresses: impl Iterator<Item = IpAddr>) {
+        if self.v4.blocks.len() + self.v6.blocks.len() > SMALL {
+            let allowed = addresses.filter(|&address| self.allows(address)).count();
+            std::hint::black_box(allowed);
+        }
+    }
+
     /// True if some IPv4 address may ask: the family's server socket is then open. Looks at the whole list.
     #[must_use]
     pub fn any_v4(&self) -> bool {
-        self.v4.any(0, State::Deny)
+        self.v4.any(ROOT, State::Deny)
     }
 
     /// The same for IPv6.
     #[must_use]
     pub fn any_v6(&self) -> bool {
-        self.v6.any(0, State::Deny)
+        self.v6.any(ROOT, State::Deny)
     }
 }
 
@@ -97,38 +109,74 @@ enum State {
     Deny,
 }
 
+/// A state (the two lowest bits) and the number of the block of the children above it; 0: none, as block 0 has the root.
 #[derive(Clone, Copy, Debug, Default)]
-struct Node {
-    /// Index of the first of [`FANOUT`] children; 0: none, as node 0 is the root.
-    children: u32,
-    state: State,
+struct Node(u32);
+
+impl Node {
+    const fn state(self) -> State {
+        match self.0 & 3 {
+            0 => State::Inherit,
+            1 => State::Allow,
+            _ => State::Deny,
+        }
+    }
+
+    const fn set_state(&mut self, state: State) {
+        self.0 = self.0 & !3 | state as u32;
+    }
+
+    const fn children(self) -> usize {
+        (self.0 >> 2) as usize
+    }
+
+    const fn set_children(&mut self, block: usize) {
+        self.0 = (block as u32) << 2 | self.0 & 3;
+    }
 }
+
+/// The children of a node: one line of the processor's cache.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(64))]
+struct Block([Node; FANOUT]);
+
+/// Where a node is: number of the block, and place in it.
+type Place = (usize, usize);
+
+const ROOT: Place = (0, 0);
 
 /// A tree of four bits a level. Children are blocks in one vector, so that a clone is one copy.
 #[derive(Clone, Debug)]
 struct Tree {
-    nodes: Vec<Node>,
+    blocks: Vec<Block>,
     /// Blocks to be used again.
-    free: Vec<u32>,
+    free: Vec<usize>,
 }
 
 impl Default for Tree {
     fn default() -> Self {
-        Self {
-            nodes: vec![Node {
-                children: 0,
-                state: State::Deny,
-            }],
+        let mut tree = Self {
+            blocks: vec![Block::default()],
             free: Vec::new(),
-        }
+        };
+        tree.node_mut(ROOT).set_state(State::Deny);
+        tree
     }
 }
 
 impl Tree {
+    fn node(&self, (block, place): Place) -> Node {
+        self.blocks[block].0[place]
+    }
+
+    fn node_mut(&mut self, (block, place): Place) -> &mut Node {
+        &mut self.blocks[block].0[place]
+    }
+
     fn set(&mut self, address: u128, bits: u32, state: State, all: bool) {
-        let mut node = 0;
+        let mut node = ROOT;
         for level in 0..bits / STEP {
-            node = self.children_of(node) + nibble(address, level);
+            node = (self.children_of(node), nibble(address, level));
         }
         let used = bits % STEP;
         if used == 0 {
@@ -138,53 +186,53 @@ impl Tree {
         let count = FANOUT >> used;
         let first = nibble(address, bits / STEP) & !(count - 1);
         let children = self.children_of(node);
-        for child in children + first..children + first + count {
-            self.set_node(child, state, all);
+        for child in first..first + count {
+            self.set_node((children, child), state, all);
         }
     }
 
-    fn set_node(&mut self, node: usize, state: State, all: bool) {
-        self.nodes[node].state = state;
+    fn set_node(&mut self, node: Place, state: State, all: bool) {
+        self.node_mut(node).set_state(state);
         if all {
             self.remove_children(node);
         }
     }
 
-    /// Index of the first child; makes children if there are none.
-    fn children_of(&mut self, node: usize) -> usize {
-        if self.nodes[node].children == 0 {
-            self.nodes[node].children = self.free.pop().unwrap_or_else(|| {
-                let block = self.nodes.len();
-                self.nodes.resize(block + FANOUT, Node::default());
-                block as u32
-            });
+    /// The block of the children; makes them if there are none.
+    fn children_of(&mut self, node: Place) -> usize {
+        let children = self.node(node).children();
+        if children != 0 {
+            return children;
         }
-        self.nodes[node].children as usize
+        let block = self.free.pop().unwrap_or_else(|| {
+            self.blocks.push(Block::default());
+            self.blocks.len() - 1
+        });
+        self.node_mut(node).set_children(block);
+        block
     }
 
-    fn remove_children(&mut self, node: usize) {
-        let mut blocks = vec![std::mem::take(&mut self.nodes[node].children)];
+    fn remove_children(&mut self, node: Place) {
+        let mut blocks = vec![self.node(node).children()];
+        self.node_mut(node).set_children(0);
         while let Some(block) = blocks.pop() {
             if block == 0 {
                 continue;
             }
-            let first = block as usize;
-            for child in &mut self.nodes[first..first + FANOUT] {
-                blocks.push(child.children);
-                *child = Node::default();
-            }
+            let Block(children) = std::mem::take(&mut self.blocks[block]);
+            blocks.extend(children.map(Node::children));
             self.free.push(block);
         }
     }
 
     fn allows(&self, address: u128) -> bool {
-        let mut node = self.nodes[0];
-        let mut state = node.state;
+        let mut node = self.node(ROOT);
+        let mut state = node.state();
         let mut level = 0;
-        while node.children != 0 {
-            node = self.nodes[node.children as usize + nibble(address, level)];
-            if node.state != State::Inherit {
-                state = node.state;
+        while node.children() != 0 {
+            node = self.node((node.children(), nibble(address, level)));
+            if node.state() != State::Inherit {
+                state = node.state();
             }
             level += 1;
         }
@@ -192,14 +240,16 @@ impl Tree {
     }
 
     /// A node with children counts only through them, even if they cover all of it.
-    fn any(&self, node: usize, inherited: State) -> bool {
-        let Node { children, state } = self.nodes[node];
-        let state = if state == State::Inherit { inherited } else { state };
-        if children == 0 {
-            return state == State::Allow;
+    fn any(&self, node: Place, inherited: State) -> bool {
+        let node = self.node(node);
+        let state = match node.state() {
+            State::Inherit => inherited,
+            state => state,
+        };
+        match node.children() {
+            0 => state == State::Allow,
+            block => (0..FANOUT).any(|child| self.any((block, child), state)),
         }
-        let first = children as usize;
-        (first..first + FANOUT).any(|child| self.any(child, state))
     }
 }
 

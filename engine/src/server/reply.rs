@@ -226,9 +226,16 @@ fn fuzzed(
     if time.is_zero() {
         return Some(time);
     }
-    // No more than 32 bits are fuzz.
+    // No more than 32 bits are fuzz, with a good clock no more than 16: random numbers are not for nothing.
     let precision = view.precision.min(0);
-    let draw = || NtpTimestamp((time.0 ^ fuzz(precision, random.bits32().into())) & !1 | bit);
+    let draw = || {
+        let bits = if precision <= -16 {
+            random.bits16().into()
+        } else {
+            random.bits32().into()
+        };
+        NtpTimestamp((time.0 ^ fuzz(precision, bits)) & !1 | bit)
+    };
     std::iter::repeat_with(draw)
         .take(MAX_DRAWS)
         .find(|t| !avoid.contains(t))

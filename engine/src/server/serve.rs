@@ -45,7 +45,8 @@ impl<'a> Server<'a> {
     }
 
     /// Prepares for requests from these addresses. Nothing depends on it but the time that [`Self::admit`] takes.
-    pub fn expect(&self, addresses: impl Iterator<Item = IpAddr>) {
+    pub fn expect(&self, addresses: impl Iterator<Item = IpAddr> + Clone) {
+        self.view.access.expect(addresses.clone());
         self.shard.log.expect(addresses);
     }
 
