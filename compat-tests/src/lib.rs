@@ -18,6 +18,7 @@ pub mod programs;
 pub mod root;
 pub mod sim_clock;
 pub mod third_party;
+pub mod time_programs;
 pub mod wait;
 
 pub use chronyd::{Chronyd, Instance};

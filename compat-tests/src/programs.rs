@@ -163,13 +163,13 @@ pub fn debian_wait_line() -> Vec<String> {
     line.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
-/// Directory with ntpsec's `ntpdate` and `ntpdig` and with `adjtimex`, of Debian 12.
+/// Directory with ntpsec's `ntpdate`, `ntpdig` and `ntpd` and with `adjtimex`, of Debian 12.
 #[must_use]
 pub fn debian12() -> PathBuf {
     unpacked(
         "bookworm",
         "bookworm",
-        &["chrony", "ntpsec-ntpdate", "ntpsec-ntpdig", "adjtimex"],
+        &["chrony", "ntpsec-ntpdate", "ntpsec-ntpdig", "ntpsec", "adjtimex"],
     )
 }
 
