@@ -20,6 +20,7 @@ pub mod sim_clock;
 pub mod third_party;
 pub mod time_programs;
 pub mod wait;
+pub mod wire;
 
 pub use chronyd::{Chronyd, Instance};
 pub use dir::TempDir;

@@ -327,7 +327,6 @@ impl Engine {
                 token: None,
             }),
             Input::Command { from, bytes } => {
-                let mut access_changed = false;
                 let reply = with_cx!(self, now, kernel, |cx| {
                     let target = &mut Target {
                         discipline: &mut self.discipline,
@@ -335,7 +334,6 @@ impl Engine {
                         access: &mut self.serving.access,
                         shard: &mut self.serving.shard,
                         workers: self.workers.as_deref_mut(),
-                        access_changed: &mut access_changed,
                         keys: &self.keys,
                         outputs: &mut self.outputs,
                     };
@@ -344,9 +342,6 @@ impl Engine {
                 if let Some(bytes) = reply {
                     // When the client hears of it, it is done: logs are closed, sources reloaded.
                     self.outputs.push_back(Output::Reply { to: from, bytes });
-                }
-                if access_changed {
-                    self.serving.try_again();
                 }
                 self.update_server_sockets();
             }
@@ -551,8 +546,8 @@ impl Engine {
     /// Opens and closes the sockets of the server as access list, peers and requests need them.
     fn update_server_sockets(&mut self) {
         for v6 in [false, true] {
-            let needed = self.manager.needs_server_socket(v6);
-            if let Some(socket) = self.serving.update_socket(v6, needed, &mut self.outputs) {
+            let sources = self.manager.server_socket_users(v6);
+            if let Some(socket) = self.serving.update_socket(v6, sources, &mut self.outputs) {
                 self.manager.set_server_socket(v6, socket);
             }
         }

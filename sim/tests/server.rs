@@ -130,9 +130,11 @@ fn sockets_come_back() {
     assert_eq!(ask(&mut world, node, &allow).0, Status::Success);
     assert!(!world.is_open(node, 123));
     world.allow_server_sockets(node, true);
-    // Other commands don't try again.
+    // Only a new use of the socket tries again.
     ask(&mut world, node, &Request::Tracking);
+    assert_eq!(ask(&mut world, node, &allow).0, Status::Success);
     assert!(!world.is_open(node, 123));
+    ask(&mut world, node, &access(false, "10.0.0.0", 8));
     assert_eq!(ask(&mut world, node, &allow).0, Status::Success);
     assert!(world.is_open(node, 123));
     // More rounds than there are numbers for sockets.

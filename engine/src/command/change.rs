@@ -179,7 +179,6 @@ impl Commands {
             List::Command => &mut self.access,
         };
         access.apply(&rule).map_err(|_| Status::BadSubnet)?;
-        *target.access_changed |= list == List::Ntp;
         cx.out.events.push(Event::Server(ServerEvent::Access {
             command: list == List::Command,
             allow,

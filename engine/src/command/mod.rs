@@ -38,8 +38,6 @@ pub struct Target<'a> {
     pub shard: &'a mut Shard,
     /// Threads with shards of their own.
     pub workers: Option<&'a mut (dyn Workers + 'static)>,
-    /// Set when `access` was changed.
-    pub access_changed: &'a mut bool,
     /// Symmetric keys.
     pub keys: &'a Keys,
     /// What the driver is to do.

@@ -30,8 +30,10 @@ pub(super) struct Serving {
     bind: [IpAddr; 2],
     answers: Answers,
     sockets: [Option<SocketId>; 2],
-    /// Sockets that could not be opened; tried again when access changes.
-    failed: [bool; 2],
+    /// How many need the socket of a family: one for the access list, and each peer and broadcast.
+    users: [usize; 2],
+    /// Sockets that could not be opened, with the number of users then; tried again when there are more.
+    failed: [Option<usize>; 2],
     next_socket: u32,
     broadcasts: Broadcasts,
     pending: VecDeque<Pending>,
@@ -76,7 +78,8 @@ impl Serving {
                 signs: config.signd_dir.is_some(),
             },
             sockets: [None; 2],
-            failed: [false; 2],
+            users: [0; 2],
+            failed: [None; 2],
             next_socket: 0,
             broadcasts: Broadcasts::new(&[], Mono::default(), random),
             pending: VecDeque::new(),
@@ -93,11 +96,11 @@ impl Serving {
     }
 
     /// Opens or closes the socket of a family (`spec/ntp.md` section 8.1). Gives the new state if it changed.
-    /// `needed`: a source needs it.
+    /// `sources`: how many of them need it.
     pub(super) fn update_socket(
         &mut self,
         v6: bool,
-        needed: bool,
+        sources: usize,
         outputs: &mut VecDeque<Output>,
     ) -> Option<Option<SocketId>> {
         let i = usize::from(v6);
@@ -111,10 +114,12 @@ impl Serving {
         } else {
             self.access.any_v4()
         };
-        let needed = needed || allowed || self.broadcasts.any(v6);
-        let wanted = self.port != 0 && enabled && needed;
+        let users = sources + usize::from(allowed) + self.broadcasts.count(v6);
+        self.users[i] = users;
+        let wanted = self.port != 0 && enabled && users > 0;
         match (wanted, self.sockets[i]) {
-            (true, None) if !self.failed[i] => {
+            (true, None) if self.failed[i].is_none_or(|before| users > before) => {
+                self.failed[i] = None;
                 let socket = self.new_socket();
                 let local = SocketAddr::new(self.bind[i], self.port);
                 outputs.push_back(Output::Open {
@@ -129,11 +134,11 @@ impl Serving {
                 self.sockets[i] = None;
                 Some(None)
             }
-            (false, None) => {
-                self.failed[i] = false;
+            (_, None) => {
+                self.failed[i] = wanted.then_some(users);
                 None
             }
-            _ => None,
+            (true, Some(_)) => None,
         }
     }
 
@@ -152,13 +157,8 @@ impl Serving {
     pub(super) fn not_opened(&mut self, on: SocketId) -> Option<bool> {
         let i = self.sockets.iter().position(|socket| *socket == Some(on))?;
         self.sockets[i] = None;
-        self.failed[i] = true;
+        self.failed[i] = Some(self.users[i]);
         Some(i == 1)
-    }
-
-    /// Sockets that could not be opened may be tried again.
-    pub(super) fn try_again(&mut self) {
-        self.failed = [false; 2];
     }
 
     /// True if the packet that was handed out last is one of ours; nobody cares for its loss.

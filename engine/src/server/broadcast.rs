@@ -69,10 +69,11 @@ impl Broadcasts {
         self.entries.iter().map(|entry| entry.next).min()
     }
 
-    /// True if there are broadcasts to addresses of this family: its server socket is needed.
+    /// How many broadcasts go to addresses of this family: its server socket is needed for each.
     #[must_use]
-    pub fn any(&self, v6: bool) -> bool {
-        self.entries.iter().any(|entry| entry.remote.is_ipv6() == v6)
+    pub fn count(&self, v6: bool) -> usize {
+        let family = self.entries.iter().filter(|entry| entry.remote.is_ipv6() == v6);
+        family.count()
     }
 
     /// Takes one packet that is due; its next one is scheduled.
@@ -175,7 +176,7 @@ mod tests {
         let all = Broadcasts::new(&config, Mono(0), &mut random);
         let polls: Vec<_> = all.entries.iter().map(|e| (e.interval, e.poll)).collect();
         assert_eq!(polls, [(1.0, 0), (16_777_216.0, 24), (100.0, 7)]);
-        assert!(all.any(false) && !all.any(true));
+        assert_eq!((all.count(false), all.count(true)), (3, 0));
         assert_eq!(Broadcasts::new(&[], Mono(0), &mut random).next_wakeup(), None);
     }
 }

@@ -142,14 +142,14 @@ impl Manager {
         self.io.is_ptp(socket)
     }
 
-    /// The server's socket of a family is needed for a peer, or for all requests.
+    /// For how many the server's socket of a family is needed: each peer, and one for all requests that leave from it.
     #[must_use]
-    pub fn needs_server_socket(&self, v6: bool) -> bool {
-        self.io.clients_use_server()
-            || self.table.values().any(|entry| {
-                let a = &entry.association;
-                a.is_peer() && a.address().ip().is_some_and(|ip| ip.is_ipv6() == v6)
-            })
+    pub fn server_socket_users(&self, v6: bool) -> usize {
+        let peers = self.table.values().filter(|entry| {
+            let a = &entry.association;
+            a.is_peer() && a.address().ip().is_some_and(|ip| ip.is_ipv6() == v6)
+        });
+        peers.count() + usize::from(self.io.clients_use_server())
     }
 
     /// When [`Self::on_timeout`] wants to be called.
