@@ -1,6 +1,6 @@
 //! Parsing and building against the captures of `spec/ntp.md` section 10.
 
-use super::captures::{EXCHANGES, SENT, SIGNED, octets};
+use super::captures::{EXCHANGES, OLD, SENT, SIGNED, octets};
 use super::*;
 use crate::time::NtpTimestamp;
 
@@ -110,6 +110,20 @@ fn fields_are_recognised() {
         packet.fields().map(|f| f.code).collect::<Vec<_>>(),
         [0x010a, 0xf323]
     );
+}
+
+#[test]
+fn the_network_correction_of_chrony_4_8_is_an_unknown_field() {
+    for (number, (request, reply)) in OLD.iter().enumerate() {
+        for hex in [request, reply] {
+            let bytes = octets(hex);
+            let packet = Packet::parse(&bytes).unwrap();
+            assert!(packet.fields().any(|field| field.code == 0xf324));
+            assert_eq!(packet.net_correction, None);
+            assert_eq!(packet.mono_root.is_some(), number == 1);
+            assert_eq!(rebuilt(&packet), bytes);
+        }
+    }
 }
 
 #[test]
