@@ -3,6 +3,8 @@
 mod dumps;
 mod hardware;
 #[cfg(test)]
+mod hardware_tests;
+#[cfg(test)]
 mod report_tests;
 mod serving;
 mod start;
@@ -20,6 +22,7 @@ use crate::random::Random;
 use crate::server::{BadSubnet, Published, Server, Workers};
 use crate::source::{Handled, Manager};
 use crate::sync::SourceId;
+use crate::sync::cards::Direction;
 use crate::sync::cx::{Cx, Outbox};
 use crate::sync::discipline::Discipline;
 use crate::sync::kernel::Clock;
@@ -29,7 +32,7 @@ use crate::sync::special;
 use crate::sync::tempcomp::Thermometer;
 use crate::time::{Era, Mono, Now};
 use crate::wire::ntp::ptp;
-use hardware::{Direction, Hardware};
+use hardware::Hardware;
 use serving::Serving;
 use start::Phase;
 use std::collections::VecDeque;
@@ -368,26 +371,24 @@ impl Engine {
     /// The clock of this interface's card is to be read ([`Input::Phc`]) before a timestamp of it is handed in.
     #[must_use]
     pub fn is_phc_due(&self, interface: u32, now: Now) -> bool {
-        self.hardware.is_due(interface, now.mono)
+        self.hardware.cards().is_due(interface, now.mono)
     }
 
-    fn convert(&mut self, stamp: &HardwareStamp, direction: Direction, now: Now) -> Option<Stamp> {
-        let (clock, random) = (&self.discipline.clock, &mut *self.random);
-        self.hardware.convert(stamp, direction, clock, now, random)
+    fn convert(&self, stamp: &HardwareStamp, direction: Direction, now: Now) -> Option<Stamp> {
+        let cook = self.discipline.clock.snapshot();
+        self.hardware.cards().convert(stamp, direction, &cook, now.raw)
     }
 
     /// A better transmit timestamp.
     fn sent(&mut self, now: Now, kernel: &mut dyn Clock, token: Token, tx: Stamp) {
-        let ours = with_cx!(self, now, kernel, |cx| self.manager.sent(
-            cx,
-            &mut self.discipline,
-            token,
-            tx
-        ));
-        if !ours {
-            let (keys, random) = (&self.keys, &mut *self.random);
-            self.serving
-                .sent(&mut self.discipline, keys, random, now, token, &tx);
+        match token {
+            Token::Source(token) => with_cx!(self, now, kernel, |cx| self.manager.sent(
+                cx,
+                &mut self.discipline,
+                token,
+                tx
+            )),
+            Token::Reply(receive) => self.server(now, kernel).sent(receive, &tx),
         }
     }
 
@@ -401,8 +402,9 @@ impl Engine {
     /// server. A driver may hand over each of them as [`Input::Datagram`] as well; that only takes longer.
     pub fn server(&mut self, now: Now, kernel: &mut dyn Clock) -> Server<'_> {
         with_cx!(self, now, kernel, |cx| self.discipline.check_jump(cx));
+        let (cards, random) = (self.hardware.cards(), &mut *self.random);
         self.serving
-            .server(&mut self.discipline, &self.keys, &mut *self.random, now)
+            .server(&mut self.discipline, &self.keys, cards, random, now)
     }
 
     /// There are threads that serve from [`Self::publish`]: `serverthreads`. They are asked for reports.
@@ -414,13 +416,16 @@ impl Engine {
     /// something; costs less than a reply.
     #[must_use]
     pub fn publication_due(&self, now: Now) -> bool {
-        self.serving.is_publication_due(&self.discipline, &self.keys, now)
+        let cards = self.hardware.cards();
+        self.serving
+            .is_publication_due(&self.discipline, &self.keys, cards, now)
     }
 
     /// What workers are to serve from now on. Nobody is told of it but the caller.
     pub fn publish(&mut self, now: Now) -> Published {
+        let (cards, random) = (self.hardware.cards(), &mut *self.random);
         self.serving
-            .publish(&mut self.discipline, &self.keys, &mut *self.random, now)
+            .publish(&mut self.discipline, &self.keys, cards, random, now)
     }
 
     fn not_sent(&mut self, now: Now, kernel: &mut dyn Clock, on: SocketId) {

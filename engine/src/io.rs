@@ -1,7 +1,7 @@
 //! The engine's inputs and outputs: the whole interface between thinking and doing.
 
 use crate::event::{Event, record::Record};
-use crate::time::{PhcReading, PhcTime, Raw};
+use crate::time::{NtpTimestamp, PhcReading, PhcTime, Raw};
 use bytes::Bytes;
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,8 +14,13 @@ pub struct SocketId(pub u32);
 pub struct QueryId(pub u32);
 
 /// Marks a packet whose transmit timestamp is wanted.
-#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Token(pub u64);
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Token {
+    /// A request to a source, or a packet to a peer.
+    Source(u64),
+    /// A reply that has this receive timestamp.
+    Reply(NtpTimestamp),
+}
 
 /// Who took a timestamp.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -307,7 +307,7 @@ impl Daemon {
     }
 
     /// Reads the clock of a network card if that is due; its timestamp comes next.
-    fn refresh_phc(&mut self, now: Now, interface: Option<u32>) -> Result<(), Fatal> {
+    pub(super) fn refresh_phc(&mut self, now: Now, interface: Option<u32>) -> Result<(), Fatal> {
         match interface.filter(|&interface| self.engine.is_phc_due(interface, now)) {
             Some(interface) => {
                 self.read_phc(interface);

@@ -28,14 +28,9 @@ enum Seen {
 }
 
 impl Daemon {
-    /// True for a socket of the server, unless its timestamps are more than the kernel's: the engine has to convert those
-    /// of network cards and to count numbered ones, so each datagram goes to it.
+    /// True for a socket of the server that has no worker threads.
     pub(super) fn serves_in_batches(&self, socket: SocketId) -> bool {
-        let network = &self.config.network;
-        network.hw_timestamps.is_empty()
-            && network.max_tx_buffers == 0
-            && !self.sockets.is_shared(socket)
-            && self.engine.serves_on(socket)
+        !self.sockets.is_shared(socket) && self.engine.serves_on(socket)
     }
 
     /// Reads a socket of the server. While many requests come it looks again and again, after a short wait that never
@@ -80,14 +75,24 @@ impl Daemon {
             return Ok(Seen::Nothing);
         }
         let now = self.clock.as_clock().now();
+        if self.sockets.has_cards() {
+            for interface in responder.cards() {
+                self.refresh_phc(now, Some(interface))?;
+            }
+        }
+        let Some(socket) = self.sockets.serving(id) else {
+            return Ok(Seen::Nothing);
+        };
         let mut server = self.engine.server(now, self.clock.as_clock());
         match queue {
             Queue::Data => {
-                responder.admit(&mut server, now.raw, |_| true);
+                responder.admit(&mut server, socket.frames, now.raw, |_| true);
                 // Nothing changes the clock meanwhile.
-                let _ = responder.answer(socket.fd, &mut server, socket.stamping, || true);
+                let _ = responder.answer(socket.fd, &mut server, socket.departures, || true);
             }
-            Queue::Error => responder.note_stamps(&mut server, now.raw),
+            Queue::Error => {
+                responder.note_stamps(&mut server, socket.departures, socket.frames, now.raw);
+            }
         }
         if responder.stamp_missing() {
             self.sockets.keep_timestamps_on();

@@ -148,8 +148,7 @@ impl CommandSockets {
             let how = Sending {
                 to: Some(&address),
                 from,
-                timestamping: None,
-                id: None,
+                stamping: None,
             };
             let _ = send(descriptor.fd().as_fd(), &how, bytes);
         }

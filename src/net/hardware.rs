@@ -2,6 +2,7 @@
 
 use super::options;
 use crate::logs;
+use crate::sys::control::Info;
 use crate::sys::error::reason;
 use crate::sys::hardware::{self, Method, TimestampInfo, filter};
 use crate::sys::socket::timestamping;
@@ -12,6 +13,7 @@ use std::fs::File;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsFd;
 use truechimer_engine::config::{HwTimestamp, RxFilter};
+use truechimer_engine::io::HardwareStamp;
 use truechimer_engine::time::PhcReading;
 
 /// What a card must be able to do.
@@ -31,8 +33,65 @@ struct Interface {
     phc: File,
     /// Methods to be tried; the first one works once the clock has been read.
     methods: Vec<Method>,
-    /// Octets of the headers of a packet, IPv4 and IPv6.
-    headers: [u32; 2],
+}
+
+/// Interfaces whose cards take timestamps, and how long the headers of their packets are: what is needed to know a
+/// timestamp of a card. A thread that serves has its own.
+#[derive(Clone, Debug, Default)]
+pub struct Frames(Vec<Headers>);
+
+#[derive(Clone, Copy, Debug)]
+struct Headers {
+    interface: u32,
+    /// Octets, IPv4 and IPv6.
+    length: [u32; 2],
+}
+
+impl Frames {
+    /// Of these interfaces.
+    #[must_use]
+    pub fn new(interfaces: &[u32]) -> Self {
+        let headers = |&interface: &u32| Headers {
+            interface,
+            length: HEADERS,
+        };
+        Self(interfaces.iter().map(headers).collect())
+    }
+
+    /// True if no card takes timestamps.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// True if the card of this interface takes timestamps.
+    #[must_use]
+    pub fn has(&self, interface: u32) -> bool {
+        self.0.iter().any(|headers| headers.interface == interface)
+    }
+
+    /// Learns from a looped-back frame how long the headers of packets of a family are.
+    pub(super) fn learn(&mut self, interface: u32, v6: bool, length: usize) {
+        if let Some(headers) = self.0.iter_mut().find(|headers| headers.interface == interface) {
+            headers.length[usize::from(v6)] = length as u32;
+        }
+    }
+
+    /// The timestamp that the card took of a received datagram with a payload of so many octets.
+    #[must_use]
+    pub fn received(&self, info: &Info, v6: bool, payload: usize) -> Option<HardwareStamp> {
+        let (interface, at) = (info.taken_by(), info.hardware?);
+        let headers = self.0.iter().find(|headers| headers.interface == interface)?;
+        let length = match info.frame {
+            Some((_, length)) if length > 0 => length,
+            _ => headers.length[usize::from(v6)] + payload as u32,
+        };
+        Some(HardwareStamp {
+            interface,
+            at,
+            length,
+        })
+    }
 }
 
 /// All interfaces with timestamps of their own.
@@ -128,28 +187,15 @@ impl Hardware {
             name: name.to_owned(),
             phc,
             methods,
-            headers: HEADERS,
         });
         Some(index)
     }
 
-    /// True if this interface takes timestamps.
+    /// What is known of their packets.
     #[must_use]
-    pub fn has(&self, index: u32) -> bool {
-        self.interfaces.iter().any(|interface| interface.index == index)
-    }
-
-    /// Learns from a looped-back frame how long the headers of packets of a family are.
-    pub(super) fn learn(&mut self, index: u32, v6: bool, headers: usize) {
-        if let Some(interface) = self.interfaces.iter_mut().find(|i| i.index == index) {
-            interface.headers[usize::from(v6)] = headers as u32;
-        }
-    }
-
-    /// Octets of the frame in which a datagram came, without its check sum.
-    pub(super) fn frame_length(&self, index: u32, v6: bool, payload: usize) -> u32 {
-        let interface = self.interfaces.iter().find(|i| i.index == index);
-        interface.map_or(0, |i| i.headers[usize::from(v6)] + payload as u32)
+    pub fn frames(&self) -> Frames {
+        let interfaces: Vec<u32> = self.interfaces.iter().map(|i| i.index).collect();
+        Frames::new(&interfaces)
     }
 
     /// Reads the clock of an interface, and the speed of its link (Mbit/s). Empty if that is not possible.

@@ -1,8 +1,17 @@
 //! Frames that the kernel loops back with their transmit timestamps: an Ethernet header, whatever interface it was,
 //! and the packet (`spec/ntp.md` 6.3).
 
-/// The UDP payload of a frame; `None` if there is no whole one.
-pub(super) fn payload(frame: &[u8]) -> Option<&[u8]> {
+/// What a frame is made of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Looped<'a> {
+    /// It is of IPv6.
+    pub(super) v6: bool,
+    /// The UDP payload.
+    pub(super) payload: &'a [u8],
+}
+
+/// Takes a frame apart; `None` if there is no whole UDP payload.
+pub(super) fn payload(frame: &[u8]) -> Option<Looped<'_>> {
     let word =
         |at: usize| -> Option<u16> { Some(u16::from_be_bytes(frame.get(at..at + 2)?.try_into().ok()?)) };
     let mut at = 12;
@@ -38,7 +47,10 @@ pub(super) fn payload(frame: &[u8]) -> Option<&[u8]> {
         _ => return None,
     }
     let length = usize::from(word(at + 4)?);
-    frame.get(at + UDP_HEADER..at.checked_add(length)?)
+    Some(Looped {
+        v6: kind == IPV6,
+        payload: frame.get(at + UDP_HEADER..at.checked_add(length)?)?,
+    })
 }
 
 const VLAN: u16 = 0x8100;
@@ -82,13 +94,18 @@ mod tests {
         ip
     }
 
+    fn whole(frame: &[u8], v6: bool) {
+        let payload = &b"hello"[..];
+        assert_eq!(super::payload(frame), Some(Looped { v6, payload }));
+    }
+
     #[test]
     fn all_headers_are_skipped() {
         for tags in 0..3 {
             for words in [5, 15] {
-                assert_eq!(payload(&frame(tags, IPV4, &ipv4(words))), Some(&b"hello"[..]));
+                whole(&frame(tags, IPV4, &ipv4(words)), false);
             }
-            assert_eq!(payload(&frame(tags, IPV6, &ipv6(UDP))), Some(&b"hello"[..]));
+            whole(&frame(tags, IPV6, &ipv6(UDP)), true);
         }
         let mut extended = ipv6(HOP_BY_HOP);
         for (next, length, octets) in [
@@ -103,7 +120,7 @@ mod tests {
             header[..2].copy_from_slice(&[next, length]);
             extended.extend(header);
         }
-        assert_eq!(payload(&frame(1, IPV6, &extended)), Some(&b"hello"[..]));
+        whole(&frame(1, IPV6, &extended), true);
     }
 
     #[test]

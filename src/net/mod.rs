@@ -1,6 +1,7 @@
 //! Sockets and names.
 
 mod command;
+mod departures;
 mod hardware;
 mod helper;
 mod inherited;
@@ -15,7 +16,8 @@ mod watch;
 mod workers;
 
 pub use command::{CommandSockets, CommandSpec};
-pub use hardware::{Hardware, NotEnabled};
+pub use departures::{Departure, Departures};
+pub use hardware::{Frames, Hardware, NotEnabled};
 pub use helper::Answer;
 pub use inherited::Inherited;
 pub use ntp::{Arrival, NtpSockets, Serving};

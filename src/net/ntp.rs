@@ -2,16 +2,17 @@
 
 mod group;
 
-use super::hardware::Hardware;
+use super::departures::{Departure, Departures, NO_NUMBERS};
+use super::hardware::{Frames, Hardware};
 use super::options::{self, SO_SELECT_ERR_QUEUE, Settings, improve};
 use super::watch::{Descriptor, Key, Wakes};
 use super::workers::Pool;
 use crate::logs;
 use crate::sys::address::Address;
-use crate::sys::socket::{Batch, Queue, Received, Sending, send, timestamping};
+use crate::sys::socket::{Batch, Queue, Received, Sending, Stamping, send, timestamping};
 use bytes::Bytes;
 use socket2::{SockAddr, Socket};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -22,10 +23,6 @@ const RX_FLAGS: u32 = timestamping::SOFTWARE | timestamping::RX_SOFTWARE | times
 const RX_HARDWARE: u32 = timestamping::RAW_HARDWARE | timestamping::RX_HARDWARE;
 /// What newer kernels have.
 const HARDWARE_EXTRAS: u32 = timestamping::OPT_PKTINFO | timestamping::OPT_TX_SWHW;
-/// Numbers of looped-back datagrams begin here; kernels that number them on their own begin with 0.
-const FIRST_ID: u32 = 0x1000;
-/// Datagrams of one socket whose transmit timestamp can be awaited at the same time.
-const MAX_AWAITED: usize = 256;
 /// Errors of one socket after which it is left alone until something new is announced.
 const MAX_ERRORS: usize = 4;
 /// A kernel timestamp further away (s) from our own reading is not to be believed.
@@ -34,15 +31,13 @@ const MAX_DISTANCE: f64 = 1.0;
 /// 100,000 requests a second, for each of which it counts 768. Not more, as a server that can't keep up answers late,
 /// and what waits for long is in no cache any more.
 const SERVER_BUFFER: i32 = 1 << 20;
-/// IP and UDP headers of a looped-back datagram, at least.
-const MIN_HEADERS: usize = 28;
 
-/// The kernel numbers looped-back datagrams on its own, or not at all.
-const NO_NUMBERS: &str = "Transmit ID not supported";
+/// Where nothing is expected to listen.
+const DISCARD_PORT: u16 = 9;
 
 /// How receive timestamps are asked for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stamping {
+enum Kind {
     /// `SO_TIMESTAMPING`, for both directions.
     Full,
     /// It was refused once; receive timestamps by the older options.
@@ -59,53 +54,9 @@ struct Entry {
     announced: bool,
     /// Transmit timestamps are asked for by the socket, not by each datagram.
     stamps_all: bool,
-    awaited: VecDeque<Awaited>,
+    departures: Departures,
     /// Interface of the last sender with an IPv4 link-local address: the reply has to go back through it.
     link_local: Option<(Ipv4Addr, u32)>,
-}
-
-/// A datagram whose transmit timestamp is awaited.
-#[derive(Debug)]
-struct Awaited {
-    token: Token,
-    bytes: Bytes,
-    v6: bool,
-}
-
-/// Numbers of datagrams whose transmit timestamp is awaited (`maxtxbuffers`), so that looped-back frames need not be
-/// looked at.
-#[derive(Debug)]
-struct Numbered {
-    next: u32,
-    limit: usize,
-    /// Oldest first, with consecutive numbers.
-    sent: VecDeque<Awaited>,
-    /// `maxtxbuffers too small` has been logged.
-    told: bool,
-}
-
-impl Numbered {
-    fn push(&mut self, awaited: Awaited) {
-        if self.sent.len() >= self.limit {
-            self.sent.pop_front();
-        }
-        self.sent.push_back(awaited);
-        self.next = self.next.checked_add(1).unwrap_or_else(|| {
-            self.sent.clear();
-            FIRST_ID
-        });
-    }
-
-    /// The datagram with this number; it may be asked for again.
-    fn find(&mut self, id: u32) -> Option<&Awaited> {
-        let age = self.next.wrapping_sub(id) as usize;
-        let place = self.sent.len().checked_sub(age).filter(|_| age > 0);
-        if place.is_none() && !self.told {
-            self.told = true;
-            logs::warning("maxtxbuffers too small");
-        }
-        self.sent.get(place?)
-    }
 }
 
 /// What came out of a socket.
@@ -145,20 +96,24 @@ pub enum Arrival<'a> {
 pub struct Serving<'a> {
     /// The socket.
     pub fd: BorrowedFd<'a>,
-    /// Flags to ask for a transmit timestamp with; none: there are no such timestamps.
-    pub stamping: Option<u32>,
+    /// Replies whose transmit timestamps are awaited.
+    pub departures: &'a mut Departures,
+    /// What is needed to know timestamps of network cards.
+    pub frames: &'a mut Frames,
 }
 
 /// All sockets that the engine asked for.
 #[derive(Debug)]
 pub struct NtpSockets {
     settings: Settings,
-    stamping: Stamping,
+    stamping: Kind,
     /// Flags of `SO_TIMESTAMPING`.
     rx_flags: u32,
     tx_flags: u32,
     hardware: Hardware,
-    numbered: Option<Numbered>,
+    frames: Frames,
+    /// Datagrams of a socket that are numbered (`maxtxbuffers`).
+    numbers: usize,
     wakes: Option<Wakes>,
     entries: BTreeMap<SocketId, Entry>,
     /// `serverthreads`
@@ -179,23 +134,24 @@ impl NtpSockets {
                 rx_flags |= HARDWARE_EXTRAS;
             }
         }
-        let numbered = (max_tx_buffers > 0).then(|| Numbered {
-            next: FIRST_ID,
-            limit: max_tx_buffers as usize,
-            sent: VecDeque::new(),
-            told: false,
-        });
-        if numbered.is_some() {
+        let mut numbers = max_tx_buffers as usize;
+        if numbers > 0 && !takes_numbers() {
+            logs::warning(NO_NUMBERS);
+            numbers = 0;
+        }
+        if numbers > 0 {
             // Numbers are only taken by sockets that number.
             rx_flags |= timestamping::OPT_ID;
         }
+        let frames = hardware.frames();
         Self {
             settings,
-            stamping: Stamping::Full,
+            stamping: Kind::Full,
             rx_flags,
             tx_flags,
             hardware,
-            numbered,
+            frames,
+            numbers,
             wakes: None,
             entries: BTreeMap::new(),
             pool: None,
@@ -275,7 +231,7 @@ impl NtpSockets {
             shared: !group.is_empty(),
             announced: true,
             stamps_all,
-            awaited: VecDeque::new(),
+            departures: self.departures(),
             link_local: None,
         };
         self.entries.insert(id, entry);
@@ -300,11 +256,6 @@ impl NtpSockets {
         options::bind(socket, local)
     }
 
-    /// Flags to ask for transmit timestamps of replies with.
-    fn reply_stamping(&self) -> Option<u32> {
-        (self.stamping == Stamping::Full).then_some(timestamping::TX_SOFTWARE)
-    }
-
     fn set_dscp(&self, socket: &Socket, address: &SocketAddr) {
         if self.settings.dscp > 0 {
             let value = i32::from(self.settings.dscp) << 2;
@@ -320,11 +271,11 @@ impl NtpSockets {
     /// Asks for kernel timestamps. True if `flags` are in force.
     fn set_timestamping(&mut self, socket: BorrowedFd<'_>, flags: u32) -> bool {
         let set = |option, value| improve(socket, libc::SOL_SOCKET, option, value);
-        if self.stamping == Stamping::Full {
+        if self.stamping == Kind::Full {
             if set(SO_SELECT_ERR_QUEUE, 1) && set(libc::SO_TIMESTAMPING, flags as i32) {
                 return true;
             }
-            self.stamping = Stamping::ReceiveOnly;
+            self.stamping = Kind::ReceiveOnly;
         }
         let _ = set(libc::SO_TIMESTAMPNS, 1) || set(libc::SO_TIMESTAMP, 1);
         false
@@ -354,58 +305,44 @@ impl NtpSockets {
         bytes: &Bytes,
         token: Option<Token>,
     ) -> io::Result<()> {
-        let stamping = self.stamping;
-        let token = token.filter(|_| stamping == Stamping::Full);
         let entry = self.entries.get_mut(&id).ok_or(io::ErrorKind::NotFound)?;
         let address = Address::Ip(to);
-        let by_datagram = token.is_some() && !entry.stamps_all;
-        let numbered = self.numbered.as_ref().filter(|_| token.is_some());
-        let mut how = Sending {
+        let stamping = token.and_then(|_| entry.departures.stamping());
+        let how = Sending {
             to: entry.connected.is_none().then_some(&address),
             from: from.map(|local| (local, interface(to, entry.link_local))),
-            timestamping: by_datagram.then_some(self.tx_flags),
-            id: numbered.map(|numbered| numbered.next),
+            stamping: stamping.map(|stamping| Stamping {
+                flags: if entry.stamps_all { 0 } else { stamping.flags },
+                ..stamping
+            }),
         };
-        let mut sent = send(entry.descriptor.fd().as_fd(), &how, bytes);
-        if how.id.is_some()
-            && sent
-                .as_ref()
-                .is_err_and(|e| e.kind() == io::ErrorKind::InvalidInput)
-        {
-            // The kernel does not know what the number is.
-            how.id = None;
-            sent = send(entry.descriptor.fd().as_fd(), &how, bytes);
-            if sent.is_ok() {
-                logs::warning(NO_NUMBERS);
-                self.numbered = None;
-            }
-        }
-        sent?;
+        send(entry.descriptor.fd().as_fd(), &how, bytes)?;
         if let Some(token) = token {
-            let awaited = Awaited {
-                token,
-                bytes: bytes.clone(),
-                v6: to.is_ipv6(),
-            };
-            if let Some(numbered) = &mut self.numbered {
-                numbered.push(awaited);
-            } else {
-                if entry.awaited.len() == MAX_AWAITED {
-                    entry.awaited.pop_front();
-                }
-                entry.awaited.push_back(awaited);
-            }
+            entry.departures.note(token, bytes);
         }
         Ok(())
     }
 
     /// What a [`super::Responder`] needs of a socket.
-    pub fn serving(&self, id: SocketId) -> Option<Serving<'_>> {
-        let entry = self.entries.get(&id)?;
+    pub fn serving(&mut self, id: SocketId) -> Option<Serving<'_>> {
+        let entry = self.entries.get_mut(&id)?;
         Some(Serving {
             fd: entry.descriptor.fd().as_fd(),
-            stamping: self.reply_stamping(),
+            departures: &mut entry.departures,
+            frames: &mut self.frames,
         })
+    }
+
+    /// True if network cards take timestamps.
+    #[must_use]
+    pub const fn has_cards(&self) -> bool {
+        !self.frames.is_empty()
+    }
+
+    /// Transmit timestamps of a new socket.
+    fn departures(&self) -> Departures {
+        let flags = (self.stamping == Kind::Full).then_some(self.tx_flags);
+        Departures::new(flags, self.numbers)
     }
 
     /// Stops or resumes the announcements of a socket; false if that is not possible now.
@@ -446,10 +383,20 @@ impl NtpSockets {
         if queue == Queue::Data && received.info.stamp.is_none() {
             self.keep_timestamps_on();
         }
-        if queue == Queue::Error {
-            return self.looped(id, received, kernel);
-        }
         let entry = self.entries.get_mut(&id)?;
+        if queue == Queue::Error {
+            let (token, departure) =
+                entry
+                    .departures
+                    .find(&received.info, received.bytes, &mut self.frames)?;
+            return match departure {
+                Departure::Kernel(_) => Some(Arrival::Sent {
+                    token,
+                    tx: Stamp::new(kernel?, Origin::Kernel),
+                }),
+                Departure::Card(tx) => Some(Arrival::SentHardware { token, tx }),
+            };
+        }
         let from = match (&received.from, entry.connected) {
             (Some(Address::Ip(from)), _) => *from,
             (_, Some(remote)) => remote,
@@ -461,24 +408,9 @@ impl NtpSockets {
             entry.link_local = Some((v4, received.info.interface));
         }
         let rx = receive_stamp(kernel, now);
-        let interface = received.info.taken_by();
-        let hardware = received
-            .info
-            .hardware
-            .filter(|_| self.hardware.has(interface))
-            .map(|at| {
-                let length = match received.info.frame {
-                    Some((_, length)) if length > 0 => length,
-                    _ => self
-                        .hardware
-                        .frame_length(interface, from.is_ipv6(), received.bytes.len()),
-                };
-                HardwareStamp {
-                    interface,
-                    at,
-                    length,
-                }
-            });
+        let hardware = self
+            .frames
+            .received(&received.info, from.is_ipv6(), received.bytes.len());
         Some(Arrival::Datagram {
             from: without_scope(from),
             to: received.info.to,
@@ -488,56 +420,10 @@ impl NtpSockets {
         })
     }
 
-    /// A datagram of ours that came back because it has left.
-    fn looped<'a>(
-        &mut self,
-        id: SocketId,
-        received: &Received<'a>,
-        kernel: Option<Raw>,
-    ) -> Option<Arrival<'a>> {
-        let (info, frame) = (&received.info, received.bytes);
-        if !info.sent {
-            return None;
-        }
-        let interface = info.taken_by();
-        let card = info.hardware.filter(|_| self.hardware.has(interface));
-        if self.numbered.is_some() && info.id < FIRST_ID {
-            logs::warning(NO_NUMBERS);
-            self.numbered = None;
-        }
-        let awaited = if let Some(numbered) = &mut self.numbered {
-            numbered.find(info.id)?
-        } else {
-            // The data are a frame with all its headers; the payload is what we sent.
-            let awaited = &mut self.entries.get_mut(&id)?.awaited;
-            let place = awaited.iter().position(|sent| {
-                frame.len() >= sent.bytes.len() + MIN_HEADERS && frame.ends_with(&sent.bytes)
-            })?;
-            // All that is older will not come any more; this one may come again, with the other timestamp.
-            awaited.drain(..place);
-            awaited.front()?
-        };
-        let token = awaited.token;
-        if let Some(at) = card {
-            let headers = frame.len().saturating_sub(awaited.bytes.len());
-            self.hardware.learn(interface, awaited.v6, headers);
-            let tx = HardwareStamp {
-                interface,
-                at,
-                length: 0,
-            };
-            return Some(Arrival::SentHardware { token, tx });
-        }
-        // A message with a card's timestamp, even one that is of no use, has no other.
-        let at = kernel.filter(|_| info.hardware.is_none())?;
-        let tx = Stamp::new(at, Origin::Kernel);
-        Some(Arrival::Sent { token, tx })
-    }
-
     /// Stamping is switched on for the whole machine with the first socket that asks for it, and off with the
     /// last; a packet that comes just then has none.
     pub fn keep_timestamps_on(&mut self) {
-        if self.keeper.is_none() && self.stamping == Stamping::Full {
+        if self.keeper.is_none() && self.stamping == Kind::Full {
             let any = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
             let socket = options::new(&any, None).ok();
             if let Some(socket) = &socket {
@@ -579,6 +465,30 @@ fn accepts(flags: u32) -> bool {
     let any = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
     let socket = options::new(&any, None);
     socket.is_ok_and(|s| improve(s.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags as i32))
+}
+
+/// True if the kernel takes numbers for transmit timestamps. It looks at a control message before anything else, so the
+/// datagram need not be able to leave.
+fn takes_numbers() -> bool {
+    let any = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0));
+    let nowhere = Address::Ip(SocketAddr::from((Ipv4Addr::LOCALHOST, DISCARD_PORT)));
+    let how = Sending {
+        to: Some(&nowhere),
+        from: None,
+        stamping: Some(Stamping {
+            flags: timestamping::TX_SOFTWARE,
+            id: Some(0),
+        }),
+    };
+    let flags = timestamping::SOFTWARE | timestamping::OPT_ID;
+    options::new(&any, None).is_ok_and(|socket| {
+        improve(
+            socket.as_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_TIMESTAMPING,
+            flags as i32,
+        ) && !send(socket.as_fd(), &how, &[]).is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput)
+    })
 }
 
 /// Only link-local addresses need their scope; everywhere else it would make equal addresses differ.

@@ -1,6 +1,7 @@
 //! What a thread that serves needs besides a socket: takes requests in batches, answers them in batches.
 
-use super::looped;
+use super::departures::{Departure, Departures};
+use super::hardware::Frames;
 use super::ntp::{near, receive_stamp, take, without_scope};
 use super::pace::Pace;
 use crate::sys::clock;
@@ -9,9 +10,10 @@ use crate::sys::socket::Queue;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
-use truechimer_engine::io::{Origin, Stamp};
+use truechimer_engine::io::{Origin, Stamp, Token};
 use truechimer_engine::server::{Draft, PendingReply, Server, is_plain};
-use truechimer_engine::time::{Mono, NtpTimestamp, Raw};
+use truechimer_engine::sync::cards::Direction;
+use truechimer_engine::time::{Mono, Raw};
 
 /// Most replies after one reading of the clock. The transmit timestamp of each after the first is later by what
 /// sending one takes, as measured.
@@ -25,10 +27,6 @@ const MIN_LIMIT: usize = 4;
 /// Most datagrams asked for at a time. The kernel gives the memory of each back to the processor that it came in on, and
 /// interrupts that one when there is too much before it has sent something itself.
 const MAX_LIMIT: usize = 32;
-/// Octets of a packet up to its transmit timestamp.
-const RECEIVE: std::ops::Range<usize> = 32..40;
-/// Mode of a server's replies.
-const SERVER_MODE: u8 = 4;
 
 /// A request that will be answered.
 #[derive(Debug)]
@@ -116,9 +114,21 @@ impl Responder {
         std::mem::take(&mut self.stamp_missing)
     }
 
+    /// Interfaces whose cards took timestamps of the datagrams of a batch, as often as they did.
+    pub fn cards(&self) -> impl Iterator<Item = u32> {
+        let datagrams = (0..self.datagrams.len()).filter_map(|index| self.datagrams.get(index));
+        datagrams.filter_map(|datagram| datagram.info.hardware.map(|_| datagram.info.taken_by()))
+    }
+
     /// Judges the plain requests of a batch from the data queue; `now` is when it was taken. What was sent to many is
     /// left alone unless `is_ours` says that its sender is ours.
-    pub fn admit(&mut self, server: &mut Server<'_>, now: Raw, is_ours: impl Fn(IpAddr) -> bool) {
+    pub fn admit(
+        &mut self,
+        server: &mut Server<'_>,
+        frames: &Frames,
+        now: Raw,
+        is_ours: impl Fn(IpAddr) -> bool,
+    ) {
         self.pending.clear();
         self.done = 0;
         let all = 0..self.datagrams.len();
@@ -137,13 +147,15 @@ impl Responder {
                 continue;
             }
             self.stamp_missing |= datagram.info.stamp.is_none();
-            let rx = receive_stamp(near(datagram.info.stamp, now), now);
+            let card = frames
+                .received(&datagram.info, from.is_ipv6(), datagram.bytes.len())
+                .and_then(|stamp| server.convert(&stamp, Direction::Received, now));
+            let rx = card.unwrap_or_else(|| receive_stamp(near(datagram.info.stamp, now), now));
             if let Some(reply) = server.admit(datagram.bytes, without_scope(from), &rx) {
                 let local = datagram.info.to;
-                let from = local.map(|local| (local, interface(&from, datagram.info.interface)));
                 self.pending.push(Pending {
                     index,
-                    from,
+                    from: local.map(|local| (local, interface(&from, datagram.info.interface))),
                     reply,
                     draft: None,
                 });
@@ -158,15 +170,15 @@ impl Responder {
         self.others.extend(0..self.datagrams.len());
     }
 
-    /// Answers the requests that were admitted. With `stamping`, real transmit timestamps are asked for by these flags
-    /// where they are wanted. `is_current` is asked when the time has been read: if what `server` knows about the clock
-    /// is not true any more, the rest is not sent. False then; to be called again with a server that knows.
+    /// Answers the requests that were admitted. Real transmit timestamps are asked for where they are wanted.
+    /// `is_current` is asked when the time has been read: if what `server` knows about the clock is not true any more,
+    /// the rest is not sent. False then; to be called again with a server that knows.
     #[must_use]
     pub fn answer(
         &mut self,
         socket: BorrowedFd<'_>,
         server: &mut Server<'_>,
-        stamping: Option<u32>,
+        departures: &mut Departures,
         is_current: impl Fn() -> bool,
     ) -> bool {
         let Self {
@@ -188,8 +200,11 @@ impl Responder {
             {
                 *draft = server.draft(reply, datagrams.buffer(*index));
                 if let Some(draft) = draft {
-                    let stamping = stamping.filter(|_| reply.is_saved());
-                    *stamps_due |= stamping.is_some();
+                    let stamping = departures.stamping().filter(|_| reply.is_saved());
+                    if stamping.is_some() {
+                        *stamps_due = true;
+                        departures.note_reply(draft.receive());
+                    }
                     datagrams.queue(*index, draft.length(), *from, stamping);
                 }
             }
@@ -219,16 +234,29 @@ impl Responder {
     }
 
     /// Takes the transmit timestamps of replies out of a batch from the error queue.
-    pub fn note_stamps(&mut self, server: &mut Server<'_>, now: Raw) {
+    pub fn note_stamps(
+        &mut self,
+        server: &mut Server<'_>,
+        departures: &mut Departures,
+        frames: &mut Frames,
+        now: Raw,
+    ) {
         for index in 0..self.datagrams.len() {
-            let Some(datagram) = self.datagrams.get(index) else {
+            let Some(Datagram { info, bytes, .. }) = self.datagrams.get(index) else {
                 continue;
             };
-            match (receive_of_reply(datagram.bytes), near(datagram.info.stamp, now)) {
-                (Some(receive), Some(at)) if datagram.info.sent => {
-                    server.sent(receive, &Stamp::new(at, Origin::Kernel));
+            match departures.find(&info, bytes, frames) {
+                Some((Token::Reply(receive), departure)) => {
+                    let tx = match departure {
+                        Departure::Kernel(at) => near(Some(at), now).map(|at| Stamp::new(at, Origin::Kernel)),
+                        Departure::Card(stamp) => server.convert(&stamp, Direction::Sent, now),
+                    };
+                    if let Some(tx) = tx {
+                        server.sent(receive, &tx);
+                    }
                 }
-                _ => self.others.push(index),
+                Some((Token::Source(_), _)) => self.others.push(index),
+                None => {}
             }
         }
     }
@@ -255,16 +283,6 @@ fn next_cost(cost: i64, elapsed: f64, count: i64) -> i64 {
     } else {
         (cost + (measured - cost).min(MAX_GAIN)).min(MAX_COST)
     }
-}
-
-/// The receive timestamp of the reply in a looped-back frame.
-fn receive_of_reply(frame: &[u8]) -> Option<NtpTimestamp> {
-    let packet = looped::payload(frame)?;
-    if packet.first()? & 7 != SERVER_MODE {
-        return None;
-    }
-    let octets = packet.get(RECEIVE)?.try_into().ok()?;
-    Some(NtpTimestamp(u64::from_be_bytes(octets)))
 }
 
 /// The interface that a reply has to take: none in particular unless its receiver's address is link-local.
@@ -312,12 +330,14 @@ mod tests {
         responder.limit = MANY;
         assert!(responder.take(server.as_fd(), Queue::Data));
         let now = crate::sys::clock::now();
-        responder.admit(&mut engine.server(now, &mut clock), now.raw, |_| true);
+        let frames = Frames::default();
+        responder.admit(&mut engine.server(now, &mut clock), &frames, now.raw, |_| true);
+        let mut departures = Departures::new(None, 0);
         let mut replies = Vec::new();
         let mut collect = || {
             let mut reply = [0; 64];
             while let Ok(length) = client.recv(&mut reply) {
-                assert_eq!((length, reply[0] & 7), (48, SERVER_MODE));
+                assert_eq!((length, reply[0] & 7), (48, 4));
                 replies.push(reply[31]);
             }
             replies.clone()
@@ -331,12 +351,12 @@ mod tests {
             };
             let now = crate::sys::clock::now();
             let mut server_now = engine.server(now, &mut clock);
-            assert!(!responder.answer(server.as_fd(), &mut server_now, None, is_current));
+            assert!(!responder.answer(server.as_fd(), &mut server_now, &mut departures, is_current));
             assert_eq!(collect(), (1..=answered).collect::<Vec<u8>>());
         }
         let mut server_now = engine.server(crate::sys::clock::now(), &mut clock);
         for _ in 0..2 {
-            assert!(responder.answer(server.as_fd(), &mut server_now, None, || true));
+            assert!(responder.answer(server.as_fd(), &mut server_now, &mut departures, || true));
             assert_eq!(collect(), (1..=REQUESTS).collect::<Vec<u8>>(), "each once");
         }
     }

@@ -1,5 +1,6 @@
 //! Control messages (`cmsg`) of sockets as bytes and back, without unsafe code.
 
+use super::socket::Stamping;
 use std::net::IpAddr;
 use truechimer_engine::time::{PhcTime, Raw};
 
@@ -190,13 +191,14 @@ impl<'a> Builder<'a> {
     }
 
     /// Asks for a transmit timestamp of this datagram.
-    pub fn timestamping(&mut self, flags: u32) {
-        self.push(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes());
-    }
-
-    /// Gives the datagram a number under which it is looped back.
-    pub fn id(&mut self, id: u32) {
-        self.push(libc::SOL_SOCKET, SCM_TS_OPT_ID, &id.to_ne_bytes());
+    pub fn stamping(&mut self, stamping: &Stamping) {
+        let Stamping { flags, id } = stamping;
+        if *flags != 0 {
+            self.push(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes());
+        }
+        if let Some(id) = id {
+            self.push(libc::SOL_SOCKET, SCM_TS_OPT_ID, &id.to_ne_bytes());
+        }
     }
 
     /// The messages.
@@ -215,7 +217,10 @@ mod tests {
             let local: IpAddr = text.parse().unwrap();
             let mut room = Control::EMPTY;
             let mut builder = Builder::new(&mut room.0);
-            builder.timestamping(2);
+            builder.stamping(&Stamping {
+                flags: 2,
+                id: Some(7),
+            });
             builder.from(local, interface);
             let info = decode(builder.bytes());
             assert_eq!((info.to, info.interface), (Some(local), interface));

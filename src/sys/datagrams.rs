@@ -3,7 +3,7 @@
 use super::address::{self, Address};
 use super::control::{Builder, Info, decode};
 use super::error::check;
-use super::socket::{Queue, Received};
+use super::socket::{Queue, Received, Stamping};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -218,21 +218,21 @@ impl Datagrams {
         }
     }
 
-    /// Marks a buffer to be sent by the next [`Self::send`]: from this address of ours and interface (0: any), with
-    /// these flags of `SO_TIMESTAMPING`.
+    /// Marks a buffer to be sent by the next [`Self::send`]: from this address of ours and interface (0: any), with a
+    /// transmit timestamp if it is asked for.
     pub fn queue(
         &mut self,
         index: usize,
         length: usize,
         from: Option<(IpAddr, u32)>,
-        timestamping: Option<u32>,
+        stamping: Option<Stamping>,
     ) {
         let Some(slot) = self.slots.get_mut(index) else {
             return;
         };
         let mut control = Builder::new(&mut slot.control.0);
-        if let Some(flags) = timestamping {
-            control.timestamping(flags);
+        if let Some(stamping) = &stamping {
+            control.stamping(stamping);
         }
         if let Some((local, interface)) = from {
             control.from(local, interface);
@@ -344,7 +344,8 @@ mod tests {
                 let (to, which) = (datagram.info.to.unwrap(), datagram.bytes[0]);
                 assert_eq!(to, IpAddr::from([127, 0, 0, 10 + which]));
                 all.buffer(i)[0] = 100 + which;
-                all.queue(i, 40, Some((to, 0)), Some(timestamping::TX_SOFTWARE));
+                let flags = timestamping::TX_SOFTWARE;
+                all.queue(i, 40, Some((to, 0)), Some(Stamping { flags, id: None }));
                 handled += 1;
             }
             let queued = all.outgoing.len();

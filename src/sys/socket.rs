@@ -161,6 +161,15 @@ impl Batch {
     }
 }
 
+/// How a transmit timestamp is asked for.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Stamping {
+    /// Flags of a control message `SO_TIMESTAMPING`; 0: the socket asks for all.
+    pub flags: u32,
+    /// Number under which the datagram is looped back.
+    pub id: Option<u32>,
+}
+
 /// How to send a datagram.
 #[derive(Clone, Debug, Default)]
 pub struct Sending<'a> {
@@ -168,10 +177,8 @@ pub struct Sending<'a> {
     pub to: Option<&'a Address>,
     /// Our address to send from, and the interface (0: any).
     pub from: Option<(IpAddr, u32)>,
-    /// Flags of a control message `SO_TIMESTAMPING`.
-    pub timestamping: Option<u32>,
-    /// Number under which the datagram is looped back.
-    pub id: Option<u32>,
+    /// If a transmit timestamp is wanted.
+    pub stamping: Option<Stamping>,
 }
 
 /// Sends one datagram without waiting.
@@ -181,11 +188,8 @@ pub struct Sending<'a> {
 pub fn send(socket: BorrowedFd<'_>, how: &Sending<'_>, payload: &[u8]) -> io::Result<()> {
     let mut room = Control::EMPTY;
     let mut control = Builder::new(&mut room.0);
-    if let Some(flags) = how.timestamping {
-        control.timestamping(flags);
-    }
-    if let Some(id) = how.id {
-        control.id(id);
+    if let Some(stamping) = &how.stamping {
+        control.stamping(stamping);
     }
     if let Some((local, interface)) = how.from {
         control.from(local, interface);
@@ -265,8 +269,10 @@ mod tests {
         let how = Sending {
             to: Some(&to),
             from: Some((IpAddr::from([127, 0, 0, 1]), 0)),
-            timestamping: Some(timestamping::TX_SOFTWARE),
-            id: None,
+            stamping: Some(Stamping {
+                flags: timestamping::TX_SOFTWARE,
+                id: None,
+            }),
         };
         send(a.as_fd(), &how, b"first packet").unwrap();
         send(a.as_fd(), &how, b"second").unwrap();

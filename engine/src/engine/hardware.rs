@@ -1,12 +1,14 @@
-//! Timestamps of network cards, made ours (`spec/ntp.md` sections 6.4, 6.6 and 6.7).
+//! The clocks of network cards: reading them in time, so that their timestamps can be made ours (`spec/ntp.md` sections
+//! 6.4 and 6.7).
 
 use crate::config::HwTimestamp;
-use crate::io::{HardwareStamp, Origin, Stamp};
 use crate::random::Random;
+use crate::sync::cards::{Card, Cards};
 use crate::sync::clock::LocalClock;
 use crate::sync::kernel::Change;
 use crate::sync::phc::{PhcParams, PhcTracker};
-use crate::time::{Cooked, Mono, Now, PhcReading, pow2};
+use crate::time::{Mono, PhcReading, pow2};
+use std::sync::Arc;
 
 /// Polling intervals, log2 s.
 const POLLS: std::ops::RangeInclusive<i32> = -6..=20;
@@ -14,19 +16,8 @@ const POLLS: std::ops::RangeInclusive<i32> = -6..=20;
 const SAMPLES: std::ops::RangeInclusive<i32> = 2..=64;
 /// Speed of a link until it is known, Mbit/s.
 const DEFAULT_SPEED: u32 = 1000;
-/// Octets of the check sum at the end of an Ethernet frame.
-const FRAME_CHECK: u32 = 4;
-/// A timestamp further away from ours is not believed, s.
-const MAX_DISTANCE: f64 = 1.0;
 /// Polls are late by up to this share of their interval.
 const RANDOMNESS: f64 = 0.1;
-
-/// Which way a packet went.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Direction {
-    Received,
-    Sent,
-}
 
 #[derive(Debug)]
 struct Interface {
@@ -34,13 +25,8 @@ struct Interface {
     /// s
     min_interval: f64,
     max_interval: f64,
-    tx_comp: f64,
-    rx_comp: f64,
-    /// Mbit/s
-    speed: u32,
     tracker: PhcTracker,
-    polled: Option<Mono>,
-    /// When the clock is read in any case; set by the first timestamp.
+    /// When the clock is read in any case; set by the first reading, which comes with the first timestamp.
     next: Option<Mono>,
 }
 
@@ -48,6 +34,8 @@ struct Interface {
 #[derive(Debug, Default)]
 pub(super) struct Hardware {
     interfaces: Vec<Interface>,
+    /// What is known of them, in the same order.
+    cards: Arc<Cards>,
     last_poll: Option<Mono>,
 }
 
@@ -66,30 +54,27 @@ impl Hardware {
             index,
             min_interval: pow2(minpoll),
             max_interval: pow2(maxpoll),
-            tx_comp: config.tx_comp,
-            rx_comp: config.rx_comp,
-            speed: DEFAULT_SPEED,
             tracker: PhcTracker::new(PhcParams {
                 min_samples: samples(config.min_samples).min(max_samples),
                 max_samples,
                 precision: config.precision,
                 separation: pow2(minpoll),
             }),
-            polled: None,
             next: None,
+        });
+        Arc::make_mut(&mut self.cards).0.push(Card {
+            interface: index,
+            tx_comp: config.tx_comp,
+            rx_comp: config.rx_comp,
+            speed: DEFAULT_SPEED,
+            relation: None,
+            due: None,
         });
     }
 
-    fn find(&mut self, index: u32) -> Option<&mut Interface> {
-        self.interfaces
-            .iter_mut()
-            .find(|interface| interface.index == index)
-    }
-
-    /// The clock of this interface should be read before its next timestamp is used.
-    pub(super) fn is_due(&self, index: u32, now: Mono) -> bool {
-        let interface = self.interfaces.iter().find(|interface| interface.index == index);
-        interface.is_some_and(|i| i.polled.is_none_or(|polled| now - polled >= i.min_interval))
+    /// What makes timestamps of cards ours.
+    pub(super) const fn cards(&self) -> &Arc<Cards> {
+        &self.cards
     }
 
     /// The clock was read; `speed` is that of the link, if known.
@@ -102,48 +87,22 @@ impl Hardware {
         now: Mono,
         random: &mut dyn Random,
     ) {
-        let Some(interface) = self.find(index) else { return };
-        interface.polled = Some(now);
-        if interface.tracker.accumulate(readings, clock, random) {
-            interface.speed = speed.unwrap_or(interface.speed);
-        }
-    }
-
-    /// Makes the timestamp of a card ours. None: it can't be used.
-    pub(super) fn convert(
-        &mut self,
-        stamp: &HardwareStamp,
-        direction: Direction,
-        clock: &LocalClock,
-        now: Now,
-        random: &mut dyn Random,
-    ) -> Option<Stamp> {
-        if self.find(stamp.interface)?.next.is_none() {
-            self.arm(stamp.interface, now.mono, random);
-        }
-        let interface = self.find(stamp.interface)?;
-        // The card takes the beginning of a frame; what counts is its end.
-        let duration = match direction {
-            Direction::Received if stamp.length > 0 && interface.speed > 0 => {
-                f64::from(stamp.length + FRAME_CHECK) * 8.0 / (f64::from(interface.speed) * 1e6)
+        let interfaces = self.interfaces.iter_mut();
+        let both = interfaces.zip(&mut Arc::make_mut(&mut self.cards).0);
+        for (interface, card) in both.filter(|(interface, _)| interface.index == index) {
+            if interface.tracker.accumulate(readings, clock, random) {
+                card.speed = speed.unwrap_or(card.speed);
             }
-            _ => 0.0,
-        };
-        let (time, error) = interface.tracker.cooked(stamp.at.plus(duration))?;
-        let time: Cooked = match direction {
-            Direction::Received => time.plus(-interface.rx_comp),
-            Direction::Sent => time.plus(interface.tx_comp),
-        };
-        if (time - clock.cook(now.raw).0).abs() > MAX_DISTANCE {
-            return None;
+            card.relation = interface.tracker.relation();
+            card.due = Some(now.plus(interface.min_interval));
         }
-        Some(Stamp {
-            at: clock.snapshot().uncook(time),
-            error,
-            origin: Origin::Hardware,
-            duration,
-            correction: duration,
-        })
+        if self
+            .interfaces
+            .iter()
+            .any(|i| i.index == index && i.next.is_none())
+        {
+            self.arm(index, now, random);
+        }
     }
 
     /// Sets the time of the next poll of an interface, away from those of others.
@@ -157,7 +116,9 @@ impl Hardware {
             .filter_map(|i| i.next)
             .collect();
         others.sort_unstable();
-        let Some(interface) = self.find(index) else { return };
+        let Some(interface) = self.interfaces.iter_mut().find(|i| i.index == index) else {
+            return;
+        };
         let stretch = 1.0 + random.uniform() * RANDOMNESS;
         let separation = stretch * interface.max_interval / count / 4.0;
         let mut at = now.plus(stretch * interface.max_interval);
@@ -194,8 +155,13 @@ impl Hardware {
 
     /// The clock was changed.
     pub(super) fn announce(&mut self, change: &Change) {
-        for interface in &mut self.interfaces {
+        if self.interfaces.is_empty() {
+            return;
+        }
+        let cards = &mut Arc::make_mut(&mut self.cards).0;
+        for (interface, card) in self.interfaces.iter_mut().zip(cards) {
             interface.tracker.announce(change);
+            card.relation = interface.tracker.relation();
         }
     }
 }
@@ -204,9 +170,11 @@ impl Hardware {
 mod tests {
     use super::*;
     use crate::config::ClockConfig;
+    use crate::io::{HardwareStamp, Origin, Stamp};
     use crate::random::Seeded;
+    use crate::sync::cards::Direction;
     use crate::sync::kernel::{Clock, ClockError, KernelStatus, Limits};
-    use crate::time::{Era, FastBy, PhcTime, Ppm, Raw};
+    use crate::time::{Era, FastBy, Now, PhcTime, Ppm, Raw};
 
     /// A clock that nobody changes.
     struct Still;
@@ -304,20 +272,14 @@ mod tests {
                 .read(index, &[reading], speed, &self.clock, at.mono, &mut self.random);
         }
 
-        fn convert(
-            &mut self,
-            direction: Direction,
-            interface: u32,
-            seconds: f64,
-            length: u32,
-        ) -> Option<Stamp> {
+        fn convert(&self, direction: Direction, interface: u32, seconds: f64, length: u32) -> Option<Stamp> {
             let stamp = HardwareStamp {
                 interface,
                 at: phc(seconds),
                 length,
             };
-            self.hardware
-                .convert(&stamp, direction, &self.clock, now(seconds), &mut self.random)
+            let (cook, now) = (self.clock.snapshot(), now(seconds));
+            self.hardware.cards.convert(&stamp, direction, &cook, now.raw)
         }
     }
 
@@ -325,13 +287,15 @@ mod tests {
     fn timestamps_become_ours_when_the_clock_is_known() {
         let mut bench = Bench::new(&[config(|_| {})]);
         assert_eq!(bench.hardware.next_wakeup(), None);
-        assert!(bench.hardware.is_due(1, Mono(0)) && !bench.hardware.is_due(2, Mono(0)));
+        let is_due = |bench: &Bench, index, at| bench.hardware.cards.is_due(index, Mono(0).plus(at));
+        assert!(is_due(&bench, 1, 0.0) && !is_due(&bench, 2, 0.0));
+        bench.read(1, 0.0);
         assert_eq!(bench.convert(Direction::Received, 1, 0.0, 90), None);
         assert!(bench.hardware.next_wakeup().is_some());
-        for i in 0..4 {
+        for i in 1..4 {
             bench.read(1, f64::from(i));
         }
-        assert!(!bench.hardware.is_due(1, Mono(0).plus(3.9)) && bench.hardware.is_due(1, Mono(0).plus(4.0)));
+        assert!(!is_due(&bench, 1, 3.9) && is_due(&bench, 1, 4.0));
         // 94 octets at 100 Mbit/s are 7.52 us.
         let rx = bench.convert(Direction::Received, 1, 5.0, 90).unwrap();
         assert!((rx.at - now(5.0).raw - 5.52e-6).abs() < 3e-9, "{rx:?}");
@@ -349,10 +313,11 @@ mod tests {
             at: phc(3.9),
             length: 0,
         };
-        let (clock, random) = (&bench.clock, &mut bench.random);
+        let cook = bench.clock.snapshot();
         let far = bench
             .hardware
-            .convert(&stamp, Direction::Sent, clock, now(5.0), random);
+            .cards
+            .convert(&stamp, Direction::Sent, &cook, now(5.0).raw);
         assert_eq!(far, None);
     }
 
@@ -360,7 +325,7 @@ mod tests {
     fn clocks_are_polled_at_their_intervals_and_apart() {
         let mut bench = Bench::new(&[config(|_| {}), config(|_| {}), config(|c| c.maxpoll = Some(3))]);
         for index in 1..=3 {
-            assert_eq!(bench.convert(Direction::Received, index, 0.0, 0), None);
+            bench.read(index, 0.0);
         }
         let mut polls = Vec::new();
         while polls.len() < 60 {

@@ -9,15 +9,14 @@ use crate::server::{
     AccessList, Answers, Broadcasts, DueBroadcast, PendingReply, Published, Publisher, Server, Shard,
     Snapshot, Verdict, admit,
 };
+use crate::sync::cards::Cards;
 use crate::sync::discipline::Discipline;
 use crate::sync::kernel::Change;
-use crate::time::{Mono, Now, NtpTimestamp};
+use crate::time::{Mono, Now};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
-/// Replies whose transmit timestamp may still come.
-const MAX_TOKENS: usize = 1024;
 /// Packets that wait to be made; a driver that polls after every input never has more than a few.
 const MAX_PENDING: usize = 1024;
 
@@ -39,9 +38,6 @@ pub(super) struct Serving {
     pending: VecDeque<Pending>,
     /// The packet handed out last was one of ours.
     sent_last: bool,
-    next_token: u64,
-    /// Tokens of sent replies, oldest first, with the key of what is saved.
-    tokens: VecDeque<(u64, NtpTimestamp)>,
     publisher: Publisher,
 }
 
@@ -84,8 +80,6 @@ impl Serving {
             broadcasts: Broadcasts::new(&[], Mono::default(), random),
             pending: VecDeque::new(),
             sent_last: false,
-            next_token: 0,
-            tokens: VecDeque::new(),
             publisher: Publisher::default(),
         })
     }
@@ -238,7 +232,7 @@ impl Serving {
                             to,
                             from,
                             bytes,
-                            token: built.saved.map(|saved| self.token(saved)),
+                            token: built.saved.map(Token::Reply),
                         },
                     }
                 }
@@ -271,17 +265,24 @@ impl Serving {
         &'a mut self,
         discipline: &mut Discipline,
         keys: &'a Keys,
+        cards: &'a Cards,
         random: &'a mut dyn Random,
         now: Now,
     ) -> Server<'a> {
         let view = snapshot(discipline, &self.access, keys, self.answers, random, now);
-        Server::new(view, &mut self.shard, random)
+        Server::new(view, cards, &mut self.shard, random)
     }
 
     /// True if workers have to be told anew what is served.
-    pub(super) fn is_publication_due(&self, discipline: &Discipline, keys: &Arc<Keys>, now: Now) -> bool {
+    pub(super) fn is_publication_due(
+        &self,
+        discipline: &Discipline,
+        keys: &Arc<Keys>,
+        cards: &Arc<Cards>,
+        now: Now,
+    ) -> bool {
         self.publisher
-            .is_due(&discipline.served_time(), &self.access, keys, now)
+            .is_due(&discipline.served_time(), &self.access, keys, cards, now)
     }
 
     /// What workers serve from.
@@ -289,42 +290,21 @@ impl Serving {
         &mut self,
         discipline: &mut Discipline,
         keys: &Arc<Keys>,
+        cards: &Arc<Cards>,
         random: &mut dyn Random,
         now: Now,
     ) -> Published {
         // Serving may activate local mode, which all workers have to know; the distance is never less than now.
         let at = discipline.clock.cook(now.raw).0;
         discipline.served(at, now.mono, random);
-        self.publisher
-            .publish(discipline.served_time(), self.answers, &self.access, keys, now)
-    }
-
-    fn token(&mut self, saved: NtpTimestamp) -> Token {
-        self.next_token = (self.next_token + 1) & (u64::MAX >> 1);
-        if self.tokens.len() == MAX_TOKENS {
-            self.tokens.pop_front();
-        }
-        self.tokens.push_back((self.next_token, saved));
-        Token(self.next_token)
-    }
-
-    /// A better transmit timestamp of a reply.
-    pub(super) fn sent(
-        &mut self,
-        discipline: &mut Discipline,
-        keys: &Keys,
-        random: &mut dyn Random,
-        now: Now,
-        token: Token,
-        tx: &Stamp,
-    ) {
-        let Ok(position) = self.tokens.binary_search_by_key(&token.0, |(known, _)| *known) else {
-            return;
-        };
-        if let Some((_, saved)) = self.tokens.remove(position) {
-            let view = snapshot(discipline, &self.access, keys, self.answers, random, now);
-            self.shard.sent(&view, saved, tx);
-        }
+        self.publisher.publish(
+            discipline.served_time(),
+            self.answers,
+            &self.access,
+            keys,
+            cards,
+            now,
+        )
     }
 
     /// The clock was changed.

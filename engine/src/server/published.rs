@@ -4,6 +4,7 @@ use super::access::AccessList;
 use super::answer::{Answers, Snapshot};
 use crate::auth::Keys;
 use crate::random::Random;
+use crate::sync::cards::Cards;
 use crate::sync::discipline::jump;
 use crate::sync::kernel::Change;
 use crate::sync::served::ServedTime;
@@ -26,6 +27,7 @@ pub struct Published {
     answers: Answers,
     access: Arc<AccessList>,
     keys: Arc<Keys>,
+    cards: Arc<Cards>,
     changes: Arc<Changes>,
 }
 
@@ -41,6 +43,11 @@ impl Published {
     #[must_use]
     pub fn is_valid_at(&self, now: Now) -> bool {
         jump(self.made, now).is_none()
+    }
+
+    /// What makes timestamps of network cards ours.
+    pub(super) fn cards(&self) -> &Cards {
+        &self.cards
     }
 
     /// The changes of the clock up to its making.
@@ -76,12 +83,20 @@ impl Publisher {
 
     /// True if the last publication differs from what is served now.
     #[must_use]
-    pub fn is_due(&self, time: &ServedTime, access: &Arc<AccessList>, keys: &Arc<Keys>, now: Now) -> bool {
+    pub fn is_due(
+        &self,
+        time: &ServedTime,
+        access: &Arc<AccessList>,
+        keys: &Arc<Keys>,
+        cards: &Arc<Cards>,
+        now: Now,
+    ) -> bool {
         let Some(last) = &self.last else { return true };
         !last.time.tells_the_same(time)
             || self.changes.count != last.changes.count
             || !Arc::ptr_eq(access, &last.access)
             || !Arc::ptr_eq(keys, &last.keys)
+            || !Arc::ptr_eq(cards, &last.cards)
             || !last.is_valid_at(now)
     }
 
@@ -92,6 +107,7 @@ impl Publisher {
         answers: Answers,
         access: &Arc<AccessList>,
         keys: &Arc<Keys>,
+        cards: &Arc<Cards>,
         now: Now,
     ) -> Published {
         let published = Published {
@@ -101,6 +117,7 @@ impl Publisher {
             answers,
             access: Arc::clone(access),
             keys: Arc::clone(keys),
+            cards: Arc::clone(cards),
             changes: Arc::clone(&self.changes),
         };
         self.last = Some(published.clone());

@@ -74,6 +74,12 @@ impl Draft {
     pub const fn length(&self) -> usize {
         self.length
     }
+
+    /// Its receive timestamp: as [`Built::saved`] if it is to be saved.
+    #[must_use]
+    pub const fn receive(&self) -> NtpTimestamp {
+        self.receive
+    }
 }
 
 impl PendingReply {

@@ -2,8 +2,9 @@
 
 use super::answer::{Shard, Snapshot, Verdict, admit};
 use super::reply::{Draft, PendingReply, Written};
-use crate::io::Stamp;
+use crate::io::{HardwareStamp, Stamp};
 use crate::random::Random;
+use crate::sync::cards::{Cards, Direction};
 use crate::time::{NtpTimestamp, Raw};
 use crate::wire::ntp::{HEADER_LEN, Mode};
 use std::net::{IpAddr, SocketAddr};
@@ -11,6 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 /// The server at one moment. Lives as long as a batch of requests is being answered.
 pub struct Server<'a> {
     view: Snapshot<'a>,
+    cards: &'a Cards,
     shard: &'a mut Shard,
     random: &'a mut dyn Random,
 }
@@ -32,10 +34,27 @@ pub fn is_plain(bytes: &[u8]) -> bool {
 }
 
 impl<'a> Server<'a> {
-    /// What answers with this view and this knowledge of the clients.
+    /// What answers with this view and this knowledge of network cards and clients.
     #[must_use]
-    pub fn new(view: Snapshot<'a>, shard: &'a mut Shard, random: &'a mut dyn Random) -> Self {
-        Self { view, shard, random }
+    pub fn new(
+        view: Snapshot<'a>,
+        cards: &'a Cards,
+        shard: &'a mut Shard,
+        random: &'a mut dyn Random,
+    ) -> Self {
+        Self {
+            view,
+            cards,
+            shard,
+            random,
+        }
+    }
+
+    /// Makes the timestamp of a network card ours; `now` is our own reading. None: it can't be used. The card's clock is
+    /// to be read before, if that is due.
+    #[must_use]
+    pub fn convert(&self, stamp: &HardwareStamp, direction: Direction, now: Raw) -> Option<Stamp> {
+        self.cards.convert(stamp, direction, &self.view.cook, now)
     }
 
     /// What it answers from.

@@ -73,7 +73,7 @@ impl Worker {
         } = self;
         let seen = Seen::of(seen, published, shard);
         let view = published.snapshot(&mut seen.time, &mut **random, now);
-        Server::new(view, shard, &mut **random)
+        Server::new(view, published.cards(), shard, &mut **random)
     }
 
     /// Answers what the main thread wants to know for its reports.

@@ -2,6 +2,7 @@
 //! (`spec/sync.md`).
 
 pub mod address;
+pub mod cards;
 pub mod clock;
 #[cfg(test)]
 mod clock_tests;

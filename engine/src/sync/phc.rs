@@ -55,7 +55,25 @@ struct Line {
     offset: f64,
 }
 
-/// Relation between the clock of a card and cooked time.
+/// How the clock of a card and cooked time belong together, as known now. Good until the next reading or change of the
+/// local clock.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Relation {
+    last: Last,
+    line: Line,
+}
+
+impl Relation {
+    /// Cooked time at a time of the card, and its error, s.
+    #[must_use]
+    pub fn cooked(&self, phc: PhcTime) -> (Cooked, f64) {
+        let Self { last, line } = self;
+        let elapsed = (phc - last.phc) / line.frequency - line.offset;
+        (last.local.plus(elapsed), last.error)
+    }
+}
+
+/// Finds out the relation between the clock of a card and cooked time.
 #[derive(Clone, Debug)]
 pub struct PhcTracker {
     params: PhcParams,
@@ -81,12 +99,11 @@ impl PhcTracker {
         }
     }
 
-    /// Cooked time at a time of the card, and its error, s. None: not known yet.
+    /// What is known; none: not enough yet.
     #[must_use]
-    pub fn cooked(&self, phc: PhcTime) -> Option<(Cooked, f64)> {
+    pub fn relation(&self) -> Option<Relation> {
         let (last, line) = (self.last?, self.line?);
-        let elapsed = (phc - last.phc) / line.frequency - line.offset;
-        Some((last.local.plus(elapsed), last.error))
+        Some(Relation { last, line })
     }
 
     /// Takes the readings of one batch. False if they say nothing new.
@@ -160,8 +177,9 @@ impl PhcTracker {
         };
         // One that only confirms what is known is not worth its error.
         let surprising = self
-            .cooked(sample.phc)
-            .is_none_or(|(predicted, _)| clock.cook(sample.local).0 - predicted > sample.error);
+            .relation()
+            .map(|relation| relation.cooked(sample.phc).0)
+            .is_none_or(|predicted| clock.cook(sample.local).0 - predicted > sample.error);
         surprising.then_some(sample)
     }
 
@@ -312,7 +330,7 @@ mod tests {
         /// By how much the tracking is wrong now, s.
         fn error(&self) -> Option<f64> {
             let local = start().plus(self.elapsed);
-            let (cooked, error) = self.tracker.cooked(self.phc(local))?;
+            let (cooked, error) = self.tracker.relation()?.cooked(self.phc(local));
             assert!(error >= self.tracker.params.precision);
             Some(cooked - self.clock.cook(local).0)
         }
@@ -413,7 +431,7 @@ mod tests {
         let mut card = Card::new(PARAMS);
         card.run(8);
         let now = start().plus(card.elapsed);
-        let (before, _) = card.tracker.cooked(card.phc(now)).unwrap();
+        let (before, _) = card.tracker.relation().unwrap().cooked(card.phc(now));
         let cooked = Cooked::new(now.sec(), now.nsec());
         let change = |kind, dfreq, by| Change {
             raw: now,
@@ -423,12 +441,12 @@ mod tests {
             kind,
         };
         card.tracker.announce(&change(ChangeKind::Adjust, 0.0, 0.125));
-        let (after, _) = card.tracker.cooked(card.phc(now)).unwrap();
+        let (after, _) = card.tracker.relation().unwrap().cooked(card.phc(now));
         assert!((after - before + 0.125).abs() < 2e-9);
         // The clock runs slower by 10 ppm from now on: so do cooked times of the card's.
         card.tracker.announce(&change(ChangeKind::Adjust, 10e-6, 0.0));
         let span = |card: &Card| {
-            let at = |s: f64| card.tracker.cooked(card.phc(now.plus(s))).unwrap().0;
+            let at = |s: f64| card.tracker.relation().unwrap().cooked(card.phc(now.plus(s))).0;
             at(100.0) - at(0.0)
         };
         assert!(
@@ -437,7 +455,7 @@ mod tests {
             span(&card)
         );
         card.tracker.announce(&change(ChangeKind::UnknownStep, 0.0, 0.0));
-        assert_eq!(card.tracker.cooked(card.phc(now)), None);
+        assert_eq!(card.tracker.relation(), None);
         assert!(card.world.out.events.is_empty());
     }
 }

@@ -41,11 +41,10 @@ impl NtpSockets {
         };
         match group {
             Ok(sockets) => {
-                let stamping = self.reply_stamping();
                 let shared = |socket| ServerSocket {
                     id,
                     fd: OwnedFd::from(socket),
-                    stamping,
+                    departures: self.departures(),
                 };
                 sockets.into_iter().map(shared).collect()
             }

@@ -4,6 +4,8 @@ use super::backlog::Backlog;
 use super::mailbox::{Letters, Message};
 use super::publication::Reader;
 use crate::logs;
+use crate::net::departures::Departures;
+use crate::net::hardware::Frames;
 use crate::net::responder::Responder;
 use crate::sys::clock;
 use crate::sys::socket::Queue;
@@ -31,8 +33,8 @@ pub(in crate::net) struct ServerSocket {
     pub(in crate::net) id: SocketId,
     /// The socket.
     pub(in crate::net) fd: OwnedFd,
-    /// Flags to ask for a transmit timestamp with; none: there are no such timestamps.
-    pub(in crate::net) stamping: Option<u32>,
+    /// Replies whose transmit timestamps are awaited.
+    pub(in crate::net) departures: Departures,
 }
 
 /// What a look at a socket has shown.
@@ -54,6 +56,8 @@ pub(super) struct Thread {
     backlog: Backlog,
     sockets: Vec<ServerSocket>,
     responder: Responder,
+    /// No network card takes timestamps: the main thread would serve alone.
+    frames: Frames,
     /// A batch from this socket is not answered completely, as the clock was changed.
     unfinished: Option<SocketId>,
     /// By place of the socket: something was announced on its error queue.
@@ -91,6 +95,7 @@ impl Thread {
             backlog,
             sockets: Vec::with_capacity(MAX_SOCKETS),
             responder: Responder::new(),
+            frames: Frames::default(),
             unfinished: None,
             errors: [false; MAX_SOCKETS],
             announced: false,
@@ -154,7 +159,7 @@ impl Thread {
         let Some(id) = self.unfinished else {
             return true;
         };
-        if let Some(socket) = self.sockets.iter().find(|socket| socket.id == id) {
+        if let Some(socket) = self.sockets.iter_mut().find(|socket| socket.id == id) {
             let Some((published, current)) = self.reader.read() else {
                 return false;
             };
@@ -163,7 +168,7 @@ impl Thread {
             let is_current = || current.holds();
             if !self
                 .responder
-                .answer(fd, &mut server, socket.stamping, is_current)
+                .answer(fd, &mut server, &mut socket.departures, is_current)
             {
                 return false;
             }
@@ -174,7 +179,7 @@ impl Thread {
 
     /// Takes a batch of requests and answers it.
     fn take(&mut self, place: usize) -> Seen {
-        let Some(socket) = self.sockets.get(place) else {
+        let Some(socket) = self.sockets.get_mut(place) else {
             return Seen::default();
         };
         let Some((published, current)) = self.reader.read() else {
@@ -190,12 +195,13 @@ impl Thread {
         if published.is_valid_at(now) {
             let (index, count) = (self.worker.index(), self.count);
             let mut server = self.worker.server(published, now);
-            self.responder
-                .admit(&mut server, now.raw, |from| steer(from, count) == index);
+            self.responder.admit(&mut server, &self.frames, now.raw, |from| {
+                steer(from, count) == index
+            });
             let is_current = || current.holds();
             if !self
                 .responder
-                .answer(fd, &mut server, socket.stamping, is_current)
+                .answer(fd, &mut server, &mut socket.departures, is_current)
             {
                 self.unfinished = Some(socket.id);
             }
@@ -213,14 +219,16 @@ impl Thread {
     /// Takes transmit timestamps of replies. False if there were none.
     fn take_stamps(&mut self, place: usize) -> bool {
         let mut any = false;
-        while let Some(socket) = self.sockets.get(place)
+        while let Some(socket) = self.sockets.get_mut(place)
             && let Some((published, _)) = self.reader.read()
             && self.responder.take(socket.fd.as_fd(), Queue::Error)
         {
             any = true;
             let now = clock::now();
             let mut server = self.worker.server(published, now);
-            self.responder.note_stamps(&mut server, now.raw);
+            let departures = &mut socket.departures;
+            self.responder
+                .note_stamps(&mut server, departures, &mut self.frames, now.raw);
             if !self.responder.more() {
                 break;
             }

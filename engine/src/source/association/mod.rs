@@ -8,7 +8,6 @@ mod response;
 mod schedule;
 
 pub use report::{LastReply, NtpData, Totals};
-pub(super) use request::TOKEN;
 
 use super::io::Io;
 use super::timers::TimerId;
@@ -16,7 +15,7 @@ use super::{Settings, SourceAddress};
 use crate::config::SourceConfig;
 use crate::event::Event;
 use crate::event::source::{NewValue, SourceEvent};
-use crate::io::{Origin, SocketId, Token};
+use crate::io::{Origin, SocketId};
 use crate::sync::SourceId;
 use crate::sync::cx::Cx;
 use crate::sync::discipline::Discipline;
@@ -190,7 +189,7 @@ pub struct Association {
     /// Socket of the last request, while a reply may come.
     socket: Option<SocketId>,
     plan: Option<Plan>,
-    token: Option<Token>,
+    token: Option<u64>,
     undo: Option<Undo>,
     transmit_timer: Option<TimerId>,
     close_timer: Option<TimerId>,

@@ -9,8 +9,6 @@ use crate::wire::ntp::{Builder, CLIENT_PRECISION, Header, Mode, MonoRoot, NtpSho
 
 /// Draws of a fuzz before a repetition is accepted; more than enough for two random bits.
 const DRAWS: usize = 1000;
-/// Tokens of the manager have this bit; others belong to the server.
-pub(in crate::source) const TOKEN: u64 = 1 << 63;
 /// Bits of a token that count packets; the source's number is above them.
 const TOKEN_COUNT: u64 = (1 << 31) - 1;
 
@@ -86,6 +84,7 @@ impl Association {
         self.exchange.sent_tx = header.transmit;
         let token = self.next_token();
         self.token = Some(token);
+        let token = Token::Source(token);
         Some(Output::Send {
             on,
             to,
@@ -95,10 +94,10 @@ impl Association {
         })
     }
 
-    fn next_token(&self) -> Token {
-        let count = self.token.map_or(0, |token| token.0 & TOKEN_COUNT);
+    fn next_token(&self) -> u64 {
+        let count = self.token.map_or(0, |token| token & TOKEN_COUNT);
         let count = (count + 1) & TOKEN_COUNT;
-        Token(TOKEN | u64::from(self.id.0) << 31 | count)
+        u64::from(self.id.0) << 31 | count
     }
 
     /// Nothing but random numbers, and in interleaved mode the server's receive timestamp.
@@ -174,7 +173,7 @@ impl Association {
 
     /// A better transmit timestamp of a packet of this source: of the last one, and later than the one so far by
     /// up to a second, or it is ignored (`spec/ntp.md` section 6.3).
-    pub(in crate::source) fn sent(&mut self, token: Token, tx: LocalTime) {
+    pub(in crate::source) fn sent(&mut self, token: u64, tx: LocalTime) {
         match tx.origin {
             Origin::Hardware => self.totals.hardware_tx = self.totals.hardware_tx.wrapping_add(1),
             Origin::Kernel => self.totals.kernel_tx = self.totals.kernel_tx.wrapping_add(1),

@@ -10,7 +10,7 @@ mod table;
 pub use control::Activity;
 pub use table::{AddError, ConfigId};
 
-use super::association::{Association, Env, LocalTime, TOKEN};
+use super::association::{Association, Env, LocalTime};
 use super::io::{Io, Pending};
 use super::timers::{Alarm, TimerId};
 use super::{FIRST_SOCKET, Settings};
@@ -18,7 +18,7 @@ use crate::auth::Keys;
 use crate::config::Config;
 use crate::event::Event;
 use crate::event::source::SourceEvent;
-use crate::io::{Origin, Output, QueryId, ResolveError, SocketId, Stamp, Token};
+use crate::io::{Origin, Output, QueryId, ResolveError, SocketId, Stamp};
 use crate::sync::SourceId;
 use crate::sync::cx::Cx;
 use crate::sync::discipline::Discipline;
@@ -265,12 +265,9 @@ impl Manager {
         });
     }
 
-    /// A better transmit timestamp. False if the token is not ours.
-    pub fn sent(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, token: Token, tx: Stamp) -> bool {
-        if token.0 & TOKEN == 0 {
-            return false;
-        }
-        let id = SourceId((token.0 >> 31) as u32);
+    /// A better transmit timestamp of what was sent with [`crate::io::Token::Source`].
+    pub fn sent(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, token: u64, tx: Stamp) {
+        let id = SourceId((token >> 31) as u32);
         if let Some(entry) = self.table.get_mut(&id) {
             let (time, error) = discipline.clock.cook(tx.at);
             entry.association.sent(
@@ -286,7 +283,6 @@ impl Manager {
         if tx.origin == Origin::Hardware {
             self.process_saved(cx, discipline, id);
         }
-        true
     }
 
     /// A packet could not be sent on this socket, or the socket could not be opened.

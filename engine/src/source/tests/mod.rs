@@ -8,7 +8,7 @@ use super::{Handled, Manager};
 use crate::auth::Keys;
 use crate::config::{Config, LocalMode, SourceConfig, SourceKind};
 use crate::event::record::{Measurement, Record};
-use crate::io::{Origin, Output, QueryId, ResolveError, SocketId, SocketSpec, Stamp};
+use crate::io::{Origin, Output, QueryId, ResolveError, SocketId, SocketSpec, Stamp, Token};
 use crate::sync::SourceId;
 use crate::sync::cx::Cx;
 use crate::sync::discipline::Discipline;
@@ -272,7 +272,10 @@ impl Sim {
                     "sent to a closed socket"
                 );
                 let tx = Stamp::new(node.world.kernel.now().raw.plus(3e-6), Origin::Kernel);
-                assert!(node.event(|m, cx, d| m.sent(cx, d, token.unwrap(), tx)));
+                let Some(Token::Source(token)) = token else {
+                    panic!("{token:?}");
+                };
+                node.event(|m, cx, d| m.sent(cx, d, token, tx));
                 let count = node.sent.len();
                 node.sent.push((at, to, bytes.to_vec()));
                 let peer = (0..self.nodes.len()).find(|i| node_ip(*i) == to.ip());
