@@ -4,6 +4,10 @@ use std::sync::Mutex;
 use truechimer::sys::clock;
 use truechimer_engine::time::Raw;
 
+/// Fastest slew of a clock, s/s. Until a step its clock may be slewed: a request that comes just then and is answered after
+/// the step has such a receive timestamp.
+const MAX_SLEW: f64 = 0.1;
+
 /// Offsets between two values, ns, positive: the server is ahead.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
@@ -63,7 +67,15 @@ impl Offsets {
         let mut seen = 0;
         for era in eras.iter().rev() {
             if era.from - end <= 0.0 {
-                ranges.extend(&era.ranges);
+                let slewed = if era.ranges.len() > 1 {
+                    ((end - era.from) * MAX_SLEW * 1e9) as i64
+                } else {
+                    0
+                };
+                ranges.extend(era.ranges.iter().map(|range| Range {
+                    low: range.low - slewed,
+                    high: range.high + slewed,
+                }));
                 seen += 1;
             }
             if era.from - start <= 0.0 {
@@ -93,7 +105,12 @@ mod tests {
             era(110, &[new]),
         ]));
         assert_eq!(offsets.between(at(50), at(99)), (vec![old], false));
-        assert_eq!(offsets.between(at(101), at(102)), (vec![old, new], true));
+        let slewed = |range: Range, by| Range {
+            low: range.low - by,
+            high: range.high + by,
+        };
+        let both = vec![slewed(old, 200_000_000), slewed(new, 200_000_000)];
+        assert_eq!(offsets.between(at(101), at(102)), (both, true));
         assert!(offsets.between(at(99), at(101)).1);
         assert!(offsets.between(at(109), at(111)).1);
         assert_eq!(offsets.between(at(111), at(112)), (vec![new], false));

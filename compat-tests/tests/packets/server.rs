@@ -462,7 +462,7 @@ impl<'a> Server<'a> {
                 often(counts.answered, 4);
                 often(counts.with_mac, 20);
                 often(counts.with_fields, 100);
-                often(counts.interleaved, 200);
+                often(counts.interleaved, 500);
             }
             Limited::Yes => {
                 assert!(received + stats[1] <= stats[0], "replies: {all}");
