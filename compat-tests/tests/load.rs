@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
 
+use compat_tests::programs::subject_is_reference;
 use compat_tests::{Chronyd, Instance, LIMIT, Namespace, SimClock, finish, soak, subject, until};
 use truechimer_loadgen::{Clients, Load, Offsets, Pattern, Range, Rate, Report, drops};
 
@@ -182,7 +183,20 @@ impl Drop for Raised<'_> {
 /// A minute in all, and ten times that for `SOAK`.
 #[test]
 fn nothing_is_lost_while_everything_changes() {
-    let time = Duration::from_secs(30) * soak().min(10);
+    change_everything(Duration::from_secs(30) * soak().min(10), "");
+}
+
+/// The same with threads that know only what the main thread publishes.
+#[test]
+fn threads_lose_nothing_while_everything_changes() {
+    if subject_is_reference() {
+        eprintln!("chrony has no server threads");
+        return;
+    }
+    change_everything(Duration::from_secs(10) * soak().min(10), "serverthreads 2");
+}
+
+fn change_everything(time: Duration, more: &str) {
     let namespace = Namespace::new();
     let clock = SimClock::new();
     let offsets = Arc::new(Offsets::new(about(0)));
@@ -191,6 +205,7 @@ fn nothing_is_lost_while_everything_changes() {
         .on(&clock)
         .config(CONFIG)
         .config("manual\nlog measurements statistics tracking")
+        .config(more)
         .start();
     let mut account = Account::default();
     let stop = AtomicBool::new(false);

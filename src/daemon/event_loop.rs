@@ -225,6 +225,10 @@ impl Daemon {
                 self.handle(now, Input::Resolved { query, result })?;
             }
             Wake::Forwarded(datagram) => self.take_forwarded(&datagram)?,
+            Wake::Clock => {
+                let now = self.now();
+                self.handle(now, Input::Timeout)?;
+            }
             Wake::Socket(Key::Resolver) => self.read_answers()?,
             Wake::Socket(Key::Signer) => self.read_signed(),
             Wake::Socket(Key::Ntp(socket)) if self.serves_in_batches(socket) => {

@@ -37,6 +37,8 @@ pub enum Wake {
     Socket(Key),
     /// A worker has received something that is not for it.
     Forwarded(Box<Forwarded>),
+    /// A worker has found that the clock was stepped by somebody else.
+    Clock,
     /// A name was looked up.
     Resolved(QueryId, Result<Vec<std::net::IpAddr>, ResolveError>),
 }

@@ -60,6 +60,11 @@ impl Backlog {
         Self { wakes, counters }
     }
 
+    /// Lets the main thread look at its clock.
+    pub(super) fn wake(&self) {
+        self.wakes.push(Wake::Clock);
+    }
+
     /// Hands a datagram over, taken at this time. If too many wait it is dropped, as the kernel would.
     pub(super) fn push(&self, on: SocketId, datagram: &Datagram<'_>, taken: Raw) {
         let Some(from) = datagram.from else { return };

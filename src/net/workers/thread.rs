@@ -66,6 +66,8 @@ pub(super) struct Thread {
     announced: bool,
     /// How many times in a row nothing was there in spite of that.
     futile: u32,
+    /// The publication that the main thread was told about: it is not true any more.
+    doubted: u64,
 }
 
 /// A daemon that has lost a thread would leave some clients without replies for ever.
@@ -100,6 +102,7 @@ impl Thread {
             errors: [false; MAX_SOCKETS],
             announced: false,
             futile: 0,
+            doubted: 0,
         }
     }
 
@@ -187,6 +190,17 @@ impl Thread {
             let (any, more) = (true, true);
             return Seen { any, more };
         };
+        if !published.is_valid_at(clock::now()) {
+            // Somebody else has stepped the clock. What was sent to us waits where it is until the main thread has found
+            // that out.
+            if self.doubted != published.version() {
+                self.doubted = published.version();
+                self.backlog.wake();
+            }
+            sleep(SETTLING);
+            let (any, more) = (true, true);
+            return Seen { any, more };
+        }
         let fd = socket.fd.as_fd();
         if !self.responder.take(fd, Queue::Data) {
             return Seen::default();
@@ -206,7 +220,7 @@ impl Thread {
                 self.unfinished = Some(socket.id);
             }
         } else {
-            // Somebody else has stepped the clock, which the main thread finds out with the next datagram.
+            // It was stepped just now. The main thread finds out when it handles these.
             self.responder.pass_on();
         }
         for datagram in self.responder.others() {
