@@ -6,9 +6,9 @@ use truechimer_engine::time::Mono;
 /// Requests a second from which on waiting pays: it must collect a few.
 const MIN_RATE: f64 = 8000.0;
 /// Requests that are worth a batch.
-const WANTED: f64 = 24.0;
+const WANTED: f64 = 48.0;
 /// Longest wait, s.
-const MAX_WAIT: f64 = 300e-6;
+const MAX_WAIT: f64 = 400e-6;
 /// The rate is measured over at least this time, s.
 const PERIOD: f64 = 0.01;
 
@@ -62,10 +62,10 @@ mod tests {
         assert_eq!(wait_at(&mut pace, second, 1000), None);
         assert_eq!(
             wait_at(&mut pace, 2 * second, 20_000),
-            Some(Duration::from_micros(300))
+            Some(Duration::from_micros(400))
         );
         let wait = wait_at(&mut pace, 3 * second, 200_000).unwrap();
-        assert!((100..150).contains(&wait.as_micros()), "{wait:?}");
+        assert!((200..300).contains(&wait.as_micros()), "{wait:?}");
         // One after a pause.
         pace.note(1, Mono(5 * second));
         assert_eq!(pace.wait(), None);
