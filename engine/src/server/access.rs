@@ -8,9 +8,6 @@ const STEP: u32 = 4;
 /// Children of a node.
 const FANOUT: usize = 1 << STEP;
 
-/// Lists of no more blocks than this stay in the processor's cache.
-const SMALL: usize = 4096;
-
 /// A rule with more leading bits than its address has.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("Bad subnet in {0}/{1}")]
@@ -68,15 +65,6 @@ impl AccessList {
         match address {
             IpAddr::V4(_) => self.v4.allows(align(address)),
             IpAddr::V6(_) => self.v6.allows(align(address)),
-        }
-    }
-
-    /// Reads what [`Self::allows`] will need for these addresses, so that it waits for the memory of all of them at the
-    /// same time instead of one after the other.
-    pub fn expect(&self, addresses: impl Iterator<Item = IpAddr>) {
-        if self.v4.blocks.len() + self.v6.blocks.len() > SMALL {
-            let allowed = addresses.filter(|&address| self.allows(address)).count();
-            std::hint::black_box(allowed);
         }
     }
 

@@ -64,8 +64,7 @@ impl<'a> Server<'a> {
     }
 
     /// Prepares for requests from these addresses. Nothing depends on it but the time that [`Self::admit`] takes.
-    pub fn expect(&self, addresses: impl Iterator<Item = IpAddr> + Clone) {
-        self.view.access.expect(addresses.clone());
+    pub fn expect(&self, addresses: impl Iterator<Item = IpAddr>) {
         self.shard.log.expect(addresses);
     }
 
