@@ -3,7 +3,7 @@
 use super::address::{self, Address};
 use super::control::{Builder, Info, decode};
 use super::error::check;
-use super::socket::{Queue, Received, Stamping};
+use super::socket::{Queue, Received, Room, Stamping, receive};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -131,34 +131,13 @@ impl Datagrams {
     pub fn receive(&mut self, socket: BorrowedFd<'_>, queue: Queue, limit: usize) -> io::Result<usize> {
         self.filled = 0;
         self.outgoing.clear();
-        let limit = limit.clamp(1, MANY);
-        let slots = self.slots.iter_mut().take(limit);
-        for ((slot, header), part) in slots.zip(&mut self.headers).zip(&mut self.parts) {
-            part.iov_base = slot.data.0.as_mut_ptr().cast();
-            part.iov_len = DATA;
-            header.msg_hdr.msg_name = slot.name.as_mut_ptr().cast();
-            header.msg_hdr.msg_namelen = NAME as libc::socklen_t;
-            header.msg_hdr.msg_iov = part;
-            header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = slot.control.0.as_mut_ptr().cast();
-            header.msg_hdr.msg_controllen = CONTROL as _;
-        }
-        let flags = match queue {
-            Queue::Data => libc::MSG_DONTWAIT,
-            Queue::Error => libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE,
-        };
-        // SAFETY: every pointer in the first `limit` headers leads to a buffer of ours with the length beside it;
-        // all of them outlive the call, and nothing else refers to them during it.
-        let count = check(unsafe {
-            libc::recvmmsg(
-                socket.as_raw_fd(),
-                self.headers.as_mut_ptr(),
-                limit as libc::c_uint,
-                flags,
-                std::ptr::null_mut(),
-            )
-        })?;
-        self.filled = usize::try_from(count).unwrap_or(0).min(limit);
+        let slots = self.slots.iter_mut().take(limit.clamp(1, MANY));
+        let rooms = slots.map(|slot| Room {
+            name: &mut slot.name,
+            control: &mut slot.control.0,
+            data: &mut slot.data.0,
+        });
+        self.filled = receive(socket, queue, &mut self.headers, &mut self.parts, rooms)?;
         for (slot, header) in self.slots.iter_mut().zip(&self.headers).take(self.filled) {
             slot.length = header.msg_len;
             slot.control_length = header.msg_hdr.msg_controllen as u32;

@@ -58,6 +58,55 @@ struct Slot {
     flags: i32,
 }
 
+/// Where parts of a datagram are to be written.
+pub(super) struct Room<'a> {
+    pub(super) name: &'a mut [u8],
+    pub(super) control: &'a mut [u8],
+    pub(super) data: &'a mut [u8],
+}
+
+/// Takes up to as many datagrams from a queue as there are rooms, headers and parts, without waiting; their lengths are
+/// in the headers then.
+///
+/// # Errors
+/// `WouldBlock` when there is none.
+pub(super) fn receive<'a>(
+    socket: BorrowedFd<'_>,
+    queue: Queue,
+    headers: &mut [libc::mmsghdr],
+    parts: &mut [libc::iovec],
+    rooms: impl Iterator<Item = Room<'a>>,
+) -> io::Result<usize> {
+    let mut room_for = 0;
+    for ((room, header), part) in rooms.zip(&mut *headers).zip(parts) {
+        part.iov_base = room.data.as_mut_ptr().cast();
+        part.iov_len = room.data.len();
+        header.msg_hdr.msg_name = room.name.as_mut_ptr().cast();
+        header.msg_hdr.msg_namelen = room.name.len() as libc::socklen_t;
+        header.msg_hdr.msg_iov = part;
+        header.msg_hdr.msg_iovlen = 1;
+        header.msg_hdr.msg_control = room.control.as_mut_ptr().cast();
+        header.msg_hdr.msg_controllen = room.control.len() as _;
+        room_for += 1;
+    }
+    let flags = match queue {
+        Queue::Data => libc::MSG_DONTWAIT,
+        Queue::Error => libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE,
+    };
+    // SAFETY: every pointer in the first `room_for` headers leads to a buffer with the length beside it. The buffers are
+    // borrowed for longer than this call, so nothing else refers to them during it.
+    let count = check(unsafe {
+        libc::recvmmsg(
+            socket.as_raw_fd(),
+            headers.as_mut_ptr(),
+            room_for,
+            flags,
+            std::ptr::null_mut(),
+        )
+    })?;
+    Ok(usize::try_from(count).unwrap_or(0))
+}
+
 /// Buffers for a batch of datagrams, used again and again.
 #[derive(Debug)]
 pub struct Batch {
@@ -111,32 +160,12 @@ impl Batch {
         let mut headers: [libc::mmsghdr; BATCH] = unsafe { std::mem::zeroed() };
         // SAFETY: as above.
         let mut parts: [libc::iovec; BATCH] = unsafe { std::mem::zeroed() };
-        for ((slot, header), part) in self.slots.iter_mut().zip(&mut headers).zip(&mut parts) {
-            part.iov_base = slot.data.as_mut_ptr().cast();
-            part.iov_len = slot.data.len();
-            header.msg_hdr.msg_name = slot.name.0.as_mut_ptr().cast();
-            header.msg_hdr.msg_namelen = Name::SIZE as libc::socklen_t;
-            header.msg_hdr.msg_iov = part;
-            header.msg_hdr.msg_iovlen = 1;
-            header.msg_hdr.msg_control = slot.control.0.as_mut_ptr().cast();
-            header.msg_hdr.msg_controllen = Control::SIZE;
-        }
-        let flags = match queue {
-            Queue::Data => libc::MSG_DONTWAIT,
-            Queue::Error => libc::MSG_DONTWAIT | libc::MSG_ERRQUEUE,
-        };
-        // SAFETY: every pointer in the headers leads to a buffer of ours with the length beside it; all of
-        // them outlive the call, and nothing else refers to them during it.
-        let count = check(unsafe {
-            libc::recvmmsg(
-                socket.as_raw_fd(),
-                headers.as_mut_ptr(),
-                BATCH as libc::c_uint,
-                flags,
-                std::ptr::null_mut(),
-            )
-        })?;
-        self.filled = usize::try_from(count).unwrap_or(0).min(BATCH);
+        let rooms = self.slots.iter_mut().map(|slot| Room {
+            name: &mut slot.name.0,
+            control: &mut slot.control.0,
+            data: &mut slot.data,
+        });
+        self.filled = receive(socket, queue, &mut headers, &mut parts, rooms)?;
         for (slot, header) in self.slots.iter_mut().zip(&headers).take(self.filled) {
             slot.length = header.msg_len as usize;
             slot.control_length = header.msg_hdr.msg_controllen;
