@@ -307,10 +307,12 @@ impl NtpSockets {
     ) -> io::Result<()> {
         let entry = self.entries.get_mut(&id).ok_or(io::ErrorKind::NotFound)?;
         let address = Address::Ip(to);
+        let heard = entry.link_local.filter(|(peer, _)| to.ip() == *peer);
+        let heard = heard.map_or(0, |(_, index)| index);
         let stamping = token.and_then(|_| entry.departures.stamping());
         let how = Sending {
             to: entry.connected.is_none().then_some(&address),
-            from: from.map(|local| (local, interface(to, entry.link_local))),
+            from: from.map(|local| (local, interface(&to, heard))),
             stamping: stamping.map(|stamping| Stamping {
                 flags: if entry.stamps_all { 0 } else { stamping.flags },
                 ..stamping
@@ -501,13 +503,12 @@ pub(super) fn without_scope(address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The interface that a reply has to take: none in particular unless the address is link-local.
-fn interface(to: SocketAddr, link_local: Option<(Ipv4Addr, u32)>) -> u32 {
+/// The interface that a reply has to take: none in particular unless its receiver's address is link-local. `v4` is where
+/// a receiver with such an IPv4 address was heard.
+pub(super) fn interface(to: &SocketAddr, v4: u32) -> u32 {
     match to {
-        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => v6.scope_id(),
-        SocketAddr::V6(_) => 0,
-        SocketAddr::V4(v4) => link_local
-            .filter(|(peer, _)| peer == v4.ip())
-            .map_or(0, |(_, index)| index),
+        SocketAddr::V6(to) if to.ip().is_unicast_link_local() => to.scope_id(),
+        SocketAddr::V4(to) if to.ip().is_link_local() => v4,
+        _ => 0,
     }
 }

@@ -2,12 +2,12 @@
 
 use super::departures::{Departure, Departures};
 use super::hardware::Frames;
-use super::ntp::{near, receive_stamp, take, without_scope};
+use super::ntp::{interface, near, receive_stamp, take, without_scope};
 use super::pace::Pace;
 use crate::sys::clock;
 use crate::sys::datagrams::{Datagram, Datagrams, MANY};
 use crate::sys::socket::Queue;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 use truechimer_engine::io::{Origin, Stamp, Token};
@@ -282,15 +282,6 @@ fn next_cost(cost: i64, elapsed: f64, count: i64) -> i64 {
         measured.max(0)
     } else {
         (cost + (measured - cost).min(MAX_GAIN)).min(MAX_COST)
-    }
-}
-
-/// The interface that a reply has to take: none in particular unless its receiver's address is link-local.
-fn interface(to: &SocketAddr, index: u32) -> u32 {
-    match to {
-        SocketAddr::V6(v6) if v6.ip().is_unicast_link_local() => v6.scope_id(),
-        SocketAddr::V4(v4) if v4.ip().is_link_local() => index,
-        _ => 0,
     }
 }
 
