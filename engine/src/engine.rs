@@ -19,7 +19,7 @@ use crate::event::clock::{ClockError, ClockEvent};
 use crate::event::server::ServerEvent;
 use crate::io::{HardwareStamp, Input, Output, QueryId, ResolveError, SocketId, Stamp, Token};
 use crate::random::Random;
-use crate::server::{BadSubnet, Published, Server, Workers};
+use crate::server::{BadSubnet, Server, Workers};
 use crate::source::{Handled, Manager};
 use crate::sync::SourceId;
 use crate::sync::cards::Direction;
@@ -392,12 +392,6 @@ impl Engine {
         }
     }
 
-    /// True for a socket of the server: see [`Self::server`].
-    #[must_use]
-    pub fn serves_on(&self, socket: SocketId) -> bool {
-        self.serving.has(socket)
-    }
-
     /// What answers a batch of requests for which [`crate::server::is_plain`] holds, received on a socket of the
     /// server. A driver may hand over each of them as [`Input::Datagram`] as well; that only takes longer.
     pub fn server(&mut self, now: Now, kernel: &mut dyn Clock) -> Server<'_> {
@@ -405,27 +399,6 @@ impl Engine {
         let (cards, random) = (self.hardware.cards(), &mut *self.random);
         self.serving
             .server(&mut self.discipline, &self.keys, cards, random, now)
-    }
-
-    /// There are threads that serve from [`Self::publish`]: `serverthreads`. They are asked for reports.
-    pub fn set_workers(&mut self, workers: Box<dyn Workers>) {
-        self.workers = Some(workers);
-    }
-
-    /// True if what was published last is not what is served now. To be asked after every call that may have changed
-    /// something; costs less than a reply.
-    #[must_use]
-    pub fn publication_due(&self, now: Now) -> bool {
-        let cards = self.hardware.cards();
-        self.serving
-            .is_publication_due(&self.discipline, &self.keys, cards, now)
-    }
-
-    /// What workers are to serve from now on. Nobody is told of it but the caller.
-    pub fn publish(&mut self, now: Now) -> Published {
-        let (cards, random) = (self.hardware.cards(), &mut *self.random);
-        self.serving
-            .publish(&mut self.discipline, &self.keys, cards, random, now)
     }
 
     fn not_sent(&mut self, now: Now, kernel: &mut dyn Clock, on: SocketId) {

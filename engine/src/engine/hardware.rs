@@ -167,7 +167,7 @@ impl Hardware {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::ClockConfig;
     use crate::io::{HardwareStamp, Origin, Stamp};
@@ -223,7 +223,8 @@ mod tests {
         PhcTime::new(1_767_225_637, 0).plus(seconds)
     }
 
-    fn config(change: impl FnOnce(&mut HwTimestamp)) -> HwTimestamp {
+    /// A card with clock readings at any rate, 3 us late when sending and 2 us when receiving.
+    pub(in crate::engine) fn config(change: impl FnOnce(&mut HwTimestamp)) -> HwTimestamp {
         let mut config = HwTimestamp {
             interface: "eth0".to_owned(),
             minpoll: 0,

@@ -1,7 +1,7 @@
 //! Timestamps of network cards are worth the same whether requests are answered in batches or one by one.
 
 use super::*;
-use crate::config::{AccessRule, RxFilter, Subnet};
+use crate::config::{AccessRule, Subnet};
 use crate::io::Origin;
 use crate::sync::testing::{SimClock, World};
 use crate::time::{NtpTimestamp, PhcReading, PhcTime, Raw};
@@ -63,19 +63,7 @@ impl Fixture {
         let (options, start) = (EngineOptions::default(), Start::default());
         let mut engine = Engine::new(config, &options, &start, Box::new(Constant), &mut kernel).unwrap();
         for interface in [1, 2] {
-            let config = HwTimestamp {
-                interface: format!("eth{interface}"),
-                minpoll: 0,
-                maxpoll: None,
-                min_samples: 2,
-                max_samples: 16,
-                precision: 1e-7,
-                tx_comp: 3e-6,
-                rx_comp: 2e-6,
-                no_cross_timestamp: false,
-                rx_filter: RxFilter::Any,
-            };
-            engine.add_hardware(interface, &config);
+            engine.add_hardware(interface, &hardware::tests::config(|_| {}));
         }
         engine.open();
         let mut socket = None;

@@ -1,13 +1,13 @@
 //! The server's sockets, and requests on their way to a reply.
 
-use super::StartError;
+use super::{Engine, StartError};
 use crate::auth::Keys;
 use crate::config::{AddressFamily, NetworkConfig};
 use crate::io::{Output, SocketId, SocketSpec, Stamp, Token};
 use crate::random::Random;
 use crate::server::{
     AccessList, Answers, Broadcasts, DueBroadcast, PendingReply, Published, Publisher, Server, Shard,
-    Snapshot, Verdict, admit,
+    Snapshot, Verdict, Workers, admit,
 };
 use crate::sync::cards::Cards;
 use crate::sync::discipline::Discipline;
@@ -255,11 +255,6 @@ impl Serving {
         None
     }
 
-    /// True for a socket of the server.
-    pub(super) fn has(&self, socket: SocketId) -> bool {
-        self.sockets.contains(&Some(socket))
-    }
-
     /// What answers a batch of plain requests.
     pub(super) fn server<'a>(
         &'a mut self,
@@ -273,44 +268,52 @@ impl Serving {
         Server::new(view, cards, &mut self.shard, random)
     }
 
-    /// True if workers have to be told anew what is served.
-    pub(super) fn is_publication_due(
-        &self,
-        discipline: &Discipline,
-        keys: &Arc<Keys>,
-        cards: &Arc<Cards>,
-        now: Now,
-    ) -> bool {
-        self.publisher
-            .is_due(&discipline.served_time(), &self.access, keys, cards, now)
-    }
-
-    /// What workers serve from.
-    pub(super) fn publish(
-        &mut self,
-        discipline: &mut Discipline,
-        keys: &Arc<Keys>,
-        cards: &Arc<Cards>,
-        random: &mut dyn Random,
-        now: Now,
-    ) -> Published {
-        // Serving may activate local mode, which all workers have to know; the distance is never less than now.
-        let at = discipline.clock.cook(now.raw).0;
-        discipline.served(at, now.mono, random);
-        self.publisher.publish(
-            discipline.served_time(),
-            self.answers,
-            &self.access,
-            keys,
-            cards,
-            now,
-        )
-    }
-
     /// The clock was changed.
     pub(super) fn announce(&mut self, change: &Change) {
         self.shard.changed(change);
         self.publisher.changed(change);
+    }
+}
+
+impl Engine {
+    /// True for a socket of the server: see [`Self::server`].
+    #[must_use]
+    pub fn serves_on(&self, socket: SocketId) -> bool {
+        self.serving.sockets.contains(&Some(socket))
+    }
+
+    /// There are threads that serve from [`Self::publish`]: `serverthreads`. They are asked for reports.
+    pub fn set_workers(&mut self, workers: Box<dyn Workers>) {
+        self.workers = Some(workers);
+    }
+
+    /// True if what was published last is not what is served now. To be asked after every call that may have changed
+    /// something; costs less than a reply.
+    #[must_use]
+    pub fn publication_due(&self, now: Now) -> bool {
+        let Serving {
+            publisher, access, ..
+        } = &self.serving;
+        let (time, cards) = (self.discipline.served_time(), self.hardware.cards());
+        publisher.is_due(&time, access, &self.keys, cards, now)
+    }
+
+    /// What workers are to serve from now on. Nobody is told of it but the caller.
+    pub fn publish(&mut self, now: Now) -> Published {
+        let Self {
+            discipline, serving, ..
+        } = self;
+        // Serving may activate local mode, which all workers have to know; the distance is never less than now.
+        let at = discipline.clock.cook(now.raw).0;
+        discipline.served(at, now.mono, &mut *self.random);
+        serving.publisher.publish(
+            discipline.served_time(),
+            serving.answers,
+            &serving.access,
+            &self.keys,
+            self.hardware.cards(),
+            now,
+        )
     }
 }
 
