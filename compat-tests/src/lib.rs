@@ -9,6 +9,7 @@
 
 pub mod chronyd;
 pub mod dir;
+pub mod harmless;
 pub mod kernel;
 pub mod memory;
 pub mod netns;

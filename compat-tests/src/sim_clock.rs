@@ -9,6 +9,7 @@ use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::dir::TempDir;
+use crate::harmless::{HARMLESS, library};
 use crate::process::finish;
 use crate::wait::LIMIT;
 
@@ -21,6 +22,7 @@ const MAX_PIECES: u64 = 65_536;
 #[derive(Debug)]
 pub struct SimClock {
     dir: TempDir,
+    library: PathBuf,
     file: File,
 }
 
@@ -40,11 +42,7 @@ impl SimClock {
     #[must_use]
     pub fn new() -> Self {
         let dir = TempDir::new();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("clock/clock.c");
-        let mut compiler = Command::new("cc");
-        compiler.args(["-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-o"]);
-        compiler.arg(dir.join("clock.so")).arg(source).arg("-ldl");
-        finish(&mut compiler, LIMIT).ok();
+        let library = library("clock/clock.c", &dir);
         let path = dir.join("history");
         let file = File::options().read(true).write(true).create_new(true).open(path);
         let file = file.expect("a new file");
@@ -53,26 +51,25 @@ impl SimClock {
         // One piece: no offset, no drift.
         file.write_all_at(&1_u32.to_ne_bytes(), 0)
             .expect("a file that can be written");
-        Self { dir, file }
+        Self { dir, library, file }
     }
 
     /// The words of a command line before the program that is to have this clock. It could not change the machine's
     /// clock if it wanted to.
     #[must_use]
     pub fn before(&self) -> Vec<OsString> {
-        let variable = |name: &str, path: PathBuf| {
+        let variable = |name: &str, path: &Path| {
             let mut text = OsString::from(name);
             text.push(path);
             text
         };
-        vec![
-            "setpriv".into(),
-            "--bounding-set=-sys_time".into(),
-            "--inh-caps=-sys_time".into(),
+        let mut words: Vec<OsString> = HARMLESS.map(OsString::from).to_vec();
+        words.extend([
             "env".into(),
-            variable("CLOCK_FILE=", self.dir.join("history")),
-            variable("LD_PRELOAD=", self.dir.join("clock.so")),
-        ]
+            variable("CLOCK_FILE=", &self.dir.join("history")),
+            variable("LD_PRELOAD=", &self.library),
+        ]);
+        words
     }
 
     fn read<const N: usize>(&self, at: u64) -> [u8; N] {

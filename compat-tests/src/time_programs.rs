@@ -6,13 +6,11 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::dir::TempDir;
+use crate::harmless::{HARMLESS, library};
 use crate::netns::Namespace;
 use crate::process::finish;
 use crate::programs::{cache, debian12, unpacked, with_lock, workspace};
 use crate::wait::LIMIT;
-
-/// Drops the right to set the clock, then runs the rest of the arguments.
-const HARMLESS: &[&str] = &["setpriv", "--inh-caps=-sys_time", "--bounding-set=-sys_time"];
 
 /// Directory of the programs of Debian testing; its ntpd-rs is the crate `ntpd` of crates.io.
 fn testing() -> PathBuf {
@@ -141,10 +139,5 @@ fn in_root(namespace: &Namespace, dir: &TempDir, files: &[(&str, &str)], folders
 
 /// For daemons that end when they may not set the clock: what would do so reports success, and nothing happens.
 fn leaving_the_clock(command: &mut Command, dir: &TempDir) {
-    let library = dir.join("leave-clock.so");
-    let mut compile = Command::new("cc");
-    compile.args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library);
-    compile.arg(workspace().join("compat-tests/time-programs/leave-clock.c"));
-    finish(&mut compile, LIMIT).ok();
-    command.env("LD_PRELOAD", library);
+    command.env("LD_PRELOAD", library("time-programs/leave-clock.c", dir));
 }

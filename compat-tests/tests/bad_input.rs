@@ -10,6 +10,7 @@ use std::process::Command;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
+use compat_tests::harmless::HARMLESS;
 use compat_tests::programs::subject_is_reference;
 use compat_tests::{Chronyd, Finished, LIMIT, Namespace, Programs, TempDir, finish, ours, subject, within};
 
@@ -224,10 +225,8 @@ fn no_capability_to_set_the_clock() {
     let dir = TempDir::new();
     dir.subdir("run", 0o700);
     let conf = dir.write("chrony.conf", alone(&dir));
-    let mut command = Command::new("setpriv");
-    command
-        .args(["--bounding-set", "-sys_time", "--inh-caps", "-sys_time"])
-        .arg(subject().chronyd);
+    let mut command = Command::new(HARMLESS[0]);
+    command.args(&HARMLESS[1..]).arg(subject().chronyd);
     let done = finish(command.args(["-d", "-t", "1", "-f"]).arg(conf), LIMIT);
     assert_fatal(&done, NOT_PERMITTED);
     assert!(says(&done.stderr, "CAP_SYS_TIME not present"), "{done:?}");
