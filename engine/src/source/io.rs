@@ -13,6 +13,8 @@ pub const FIRST_SOCKET: u32 = 1 << 8;
 /// Something for the driver.
 #[derive(Debug)]
 pub(super) enum Pending {
+    /// `onoffline`: the socket for this source has been opened, or that has failed.
+    Probed(SourceId, SocketId),
     Output(Output),
     /// The packet of this source is still to be made.
     Transmit(SourceId),

@@ -26,8 +26,6 @@ pub(super) enum Alarm {
     CloseSocket(SourceId),
     /// The next round of name resolving.
     Resolve,
-    /// Probes of `onoffline` that did not fail have succeeded.
-    Probes,
 }
 
 /// Names an armed timer.
@@ -198,10 +196,11 @@ mod tests {
     #[test]
     fn equal_times_fire_in_the_order_of_arming() {
         let mut timers = Timers::default();
+        let other = Alarm::Transmit(SourceId(1));
         timers.arm(Mono(0), 1.0, Alarm::Resolve);
-        timers.arm(Mono(0), 1.0, Alarm::Probes);
+        timers.arm(Mono(0), 1.0, other);
         assert_eq!(timers.pop_due(Mono(SECOND - 1)), None);
         assert_eq!(timers.pop_due(Mono(SECOND)), Some(Alarm::Resolve));
-        assert_eq!(timers.pop_due(Mono(SECOND)), Some(Alarm::Probes));
+        assert_eq!(timers.pop_due(Mono(SECOND)), Some(other));
     }
 }

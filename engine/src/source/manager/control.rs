@@ -3,15 +3,12 @@
 
 use super::Manager;
 use crate::event::source::{NewValue, SourceEvent};
-use crate::io::Output;
-use crate::source::timers::Alarm;
+use crate::io::{Output, SocketId};
+use crate::source::io::Pending;
 use crate::source::{Association, Matching, Operating, SourceAddress};
 use crate::sync::SourceId;
 use crate::sync::cx::Cx;
 use crate::sync::discipline::Discipline;
-
-/// Time in which a driver reports that a socket could not be opened, s.
-const PROBE_TIME: f64 = 0.05;
 
 /// Report `activity`: numbers of sources.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -127,36 +124,30 @@ impl Manager {
         });
     }
 
-    /// Command `onoffline`: sources that can be reached go online, the others offline. A socket is opened for each;
-    /// those about which there is no complaint within a moment are taken as reachable.
+    /// Command `onoffline`: sources that can be reached go online, the others offline. A socket is opened for each, and
+    /// what became of it is known when the outputs before [`Pending::Probed`] have been performed: before the next
+    /// command, as users expect who ask for `activity` then.
     pub fn online_if_reachable(&mut self, cx: &mut Cx<'_>) {
         for (id, entry) in &self.table {
             if let Some(remote) = entry.association.remote() {
-                self.probes.insert(self.io.open_connected(remote), *id);
+                let socket = self.io.open_connected(remote);
+                self.probes.insert(socket);
+                self.io.queue.push_back(Pending::Probed(*id, socket));
             }
         }
-        self.io.timers.cancel(&mut self.probe_timer);
-        let timer = self.io.timers.arm(cx.now.mono, PROBE_TIME, Alarm::Probes);
-        self.probe_timer = Some(timer);
         self.resolve_now(cx);
     }
 
-    /// The remaining probes have succeeded.
-    pub(super) fn probes_due(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline) {
-        self.probe_timer = None;
-        for (socket, id) in std::mem::take(&mut self.probes) {
-            self.io.push(Output::Close(socket));
-            self.probed(cx, discipline, id, true);
-        }
-    }
-
+    /// The end of a probe; it has succeeded if nobody complained.
     pub(super) fn probed(
         &mut self,
         cx: &mut Cx<'_>,
         discipline: &mut Discipline,
         id: SourceId,
-        online: bool,
+        socket: SocketId,
     ) {
+        let online = self.probes.remove(&socket);
+        self.io.push(Output::Close(socket));
         self.set_online(cx, discipline, id, online);
     }
 

@@ -12,7 +12,7 @@ pub use table::{AddError, ConfigId};
 
 use super::association::{Association, Env, LocalTime};
 use super::io::{Io, Pending};
-use super::timers::{Alarm, TimerId};
+use super::timers::Alarm;
 use super::{FIRST_SOCKET, Settings};
 use crate::auth::Keys;
 use crate::config::Config;
@@ -28,7 +28,7 @@ use crate::wire::ntp::{Mode, Packet};
 use names::Names;
 use pool::{Pool, PoolId};
 use reload::Reloaded;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use table::Entry;
@@ -67,8 +67,7 @@ pub struct Manager {
     refresh: f64,
     last_refresh: Option<Mono>,
     /// Sockets opened by `onoffline` to see if a source can be reached.
-    probes: BTreeMap<SocketId, SourceId>,
-    probe_timer: Option<TimerId>,
+    probes: BTreeSet<SocketId>,
     /// Whose packet went last to a socket that several sources share.
     last_sent: BTreeMap<SocketId, SourceId>,
 }
@@ -99,8 +98,7 @@ impl Manager {
             next_replacement: None,
             refresh: f64::from(config.network.refresh),
             last_refresh: None,
-            probes: BTreeMap::new(),
-            probe_timer: None,
+            probes: BTreeSet::new(),
             last_sent: BTreeMap::new(),
         }
     }
@@ -171,7 +169,6 @@ impl Manager {
                     self.with(cx, discipline, id, Association::on_close);
                 }
                 Alarm::Resolve => self.names_due(cx),
-                Alarm::Probes => self.probes_due(cx, discipline),
             }
             self.replace_bad(cx, discipline);
         }
@@ -287,9 +284,7 @@ impl Manager {
 
     /// A packet could not be sent on this socket, or the socket could not be opened.
     pub fn not_sent(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, on: SocketId) {
-        if let Some(id) = self.probes.remove(&on) {
-            self.io.push(Output::Close(on));
-            self.probed(cx, discipline, id, false);
+        if self.probes.remove(&on) {
             return;
         }
         let source = if self.io.is_shared(on) {
@@ -329,6 +324,10 @@ impl Manager {
         loop {
             let id = match self.io.queue.pop_front()? {
                 Pending::Output(output) => return Some(output),
+                Pending::Probed(id, socket) => {
+                    self.probed(cx, discipline, id, socket);
+                    continue;
+                }
                 Pending::Transmit(id) => id,
             };
             let built = self.with(cx, discipline, id, |association, env| {

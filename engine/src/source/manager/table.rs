@@ -270,7 +270,6 @@ impl Manager {
             self.by_ip.remove(&ip);
         }
         self.names.forget_source(id);
-        self.probes.retain(|_, source| *source != id);
         if with_log {
             log(cx, SourceEvent::Removed(entry.label()));
         }
