@@ -125,7 +125,7 @@ impl Manager {
     }
 
     /// Command `onoffline`: sources that can be reached go online, the others offline. A socket is opened for each, and
-    /// what became of it is known when the outputs before [`Pending::Probed`] have been performed: before the next
+    /// what became of it is known when the outputs that open them have been performed: before the next
     /// command, as users expect who ask for `activity` then.
     pub fn online_if_reachable(&mut self, cx: &mut Cx<'_>) {
         for (id, entry) in &self.table {
