@@ -3,6 +3,9 @@
  * that only the daemon's calls change: adjtimex() and its kin set frequency and offset of the simulation, never those of
  * the machine. Kernel timestamps of datagrams are moved by the offset that was in force when they were taken.
  *
+ * With the variable CARD an interface gets a network card that takes timestamps by a clock of its own, /dev/ptp0: 37 s ahead
+ * of the machine's, whatever happens to the simulated one.
+ *
  * The history of the offset is in a shared file (variable CLOCK_FILE), so that a test can read it, and that a second
  * program, such as date, can step the clock behind the daemon's back.
  */
@@ -10,11 +13,18 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/net_tstamp.h>
+#include <linux/ptp_clock.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -24,6 +34,7 @@
 
 #define SECOND 1000000000LL
 #define MAX_PIECES 65536
+#define CARD_AHEAD (37 * SECOND)
 
 /* From a real time on: offset then, and how much it grows a second. */
 struct piece {
@@ -40,6 +51,12 @@ struct history {
 static struct history *history;
 static struct timex kernel = { .tick = 10000, .status = STA_UNSYNC, .maxerror = 16000000, .esterror = 16000000 };
 
+/* The interface that has a card; its clock, when it is open. */
+static const char *card;
+static _Atomic int card_clock = -1;
+
+static int (*real_open)(const char *, int, ...);
+static int (*real_ioctl)(int, unsigned long, ...);
 static int (*real_gettime)(clockid_t, struct timespec *);
 static int (*real_settime)(clockid_t, const struct timespec *);
 static ssize_t (*real_recvmsg)(int, struct msghdr *, int);
@@ -54,7 +71,10 @@ __attribute__((noreturn)) static void die(const char *what)
 __attribute__((constructor)) static void start(void)
 {
 	const char *path = getenv("CLOCK_FILE");
-	int file = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+	card = getenv("CARD");
+	real_open = dlsym(RTLD_NEXT, "open64");
+	real_ioctl = dlsym(RTLD_NEXT, "ioctl");
+	int file = path ? real_open(path, O_RDWR | O_CLOEXEC) : -1;
 	if (file < 0)
 		die("CLOCK_FILE");
 	real_gettime = dlsym(RTLD_NEXT, "clock_gettime");
@@ -202,8 +222,80 @@ int clock_adjtime(clockid_t clock, struct timex *values)
 	return -1;
 }
 
-/* Moves the software timestamps of a datagram. Zero stands for none. */
-static void move_stamps(struct msghdr *message)
+int open64(const char *path, int flags, ...)
+{
+	va_list more;
+	va_start(more, flags);
+	mode_t mode = va_arg(more, mode_t);
+	va_end(more);
+	if (!card || strcmp(path, "/dev/ptp0"))
+		return real_open(path, flags, mode);
+	return card_clock = real_open("/dev/null", flags, mode);
+}
+
+/* What the clock of the card shows at a time of the machine's. */
+static struct ptp_clock_time by_card(int64_t real)
+{
+	return (struct ptp_clock_time){ .sec = (real + CARD_AHEAD) / SECOND, .nsec = (real + CARD_AHEAD) % SECOND };
+}
+
+/* Both clocks in turn: ours, the card's, ours. */
+static int read_card(struct ptp_sys_offset_extended *readings)
+{
+	for (unsigned i = 0; i < readings->n_samples && i < PTP_MAX_SAMPLES; i++) {
+		int64_t before = machine(), between = machine(), after = machine();
+		struct timespec first = timespec(simulated(before)), last = timespec(simulated(after));
+		readings->ts[i][0] = (struct ptp_clock_time){ .sec = first.tv_sec, .nsec = first.tv_nsec };
+		readings->ts[i][1] = by_card(between);
+		readings->ts[i][2] = (struct ptp_clock_time){ .sec = last.tv_sec, .nsec = last.tv_nsec };
+	}
+	return 0;
+}
+
+/* What the card can do; its link has 1000 Mbit/s. */
+static int describe_card(void *request)
+{
+	const int flags = SOF_TIMESTAMPING_TX_HARDWARE | SOF_TIMESTAMPING_RX_HARDWARE | SOF_TIMESTAMPING_RAW_HARDWARE;
+	struct ethtool_ts_info *info = request;
+	if (info->cmd == ETHTOOL_GET_TS_INFO) {
+		*info = (struct ethtool_ts_info){ .cmd = info->cmd, .so_timestamping = flags, .phc_index = 0,
+			.tx_types = 1 << HWTSTAMP_TX_ON, .rx_filters = 1 << HWTSTAMP_FILTER_ALL };
+		return 0;
+	}
+	struct ethtool_cmd *link = request;
+	if (link->cmd == ETHTOOL_GSET) {
+		*link = (struct ethtool_cmd){ .cmd = link->cmd, .speed = 1000 };
+		return 0;
+	}
+	errno = EOPNOTSUPP;
+	return -1;
+}
+
+int ioctl(int file, unsigned long number, ...)
+{
+	va_list more;
+	va_start(more, number);
+	void *data = va_arg(more, void *);
+	va_end(more);
+	if (card && file == card_clock) {
+		if (number == PTP_SYS_OFFSET_EXTENDED)
+			return read_card(data);
+		errno = EOPNOTSUPP;
+		return -1;
+	}
+	if (card && (number == SIOCETHTOOL || number == SIOCSHWTSTAMP)) {
+		struct ifreq *request = data;
+		if (!strcmp(request->ifr_name, card))
+			return number == SIOCETHTOOL ? describe_card(request->ifr_data) : 0;
+	}
+	return real_ioctl(file, number, data);
+}
+
+/*
+ * Moves the software timestamps of a datagram. Zero stands for none. The card has taken one just then, and of what was
+ * sent it is the only one.
+ */
+static void move_stamps(struct msghdr *message, int sent)
 {
 	for (struct cmsghdr *part = CMSG_FIRSTHDR(message); part; part = CMSG_NXTHDR(message, part)) {
 		if (part->cmsg_level != SOL_SOCKET)
@@ -211,7 +303,14 @@ static void move_stamps(struct msghdr *message)
 		if (part->cmsg_type == SO_TIMESTAMPING || part->cmsg_type == SO_TIMESTAMPNS) {
 			struct timespec stamp;
 			memcpy(&stamp, CMSG_DATA(part), sizeof stamp);
-			if (stamp.tv_sec) {
+			if (stamp.tv_sec && card && part->cmsg_len >= CMSG_LEN(3 * sizeof stamp)) {
+				struct ptp_clock_time taken = by_card(nanos(&stamp));
+				struct timespec hardware = { taken.sec, taken.nsec };
+				memcpy(CMSG_DATA(part) + 2 * sizeof stamp, &hardware, sizeof hardware);
+			}
+			if (stamp.tv_sec && card && sent) {
+				memset(CMSG_DATA(part), 0, sizeof stamp);
+			} else if (stamp.tv_sec) {
 				stamp = timespec(simulated(nanos(&stamp)));
 				memcpy(CMSG_DATA(part), &stamp, sizeof stamp);
 			}
@@ -229,7 +328,7 @@ ssize_t recvmsg(int socket, struct msghdr *message, int flags)
 {
 	ssize_t length = real_recvmsg(socket, message, flags);
 	if (length >= 0)
-		move_stamps(message);
+		move_stamps(message, flags & MSG_ERRQUEUE);
 	return length;
 }
 
@@ -237,6 +336,6 @@ int recvmmsg(int socket, struct mmsghdr *messages, unsigned int count, int flags
 {
 	int received = real_recvmmsg(socket, messages, count, flags, timeout);
 	for (int i = 0; i < received; i++)
-		move_stamps(&messages[i].msg_hdr);
+		move_stamps(&messages[i].msg_hdr, flags & MSG_ERRQUEUE);
 	return received;
 }

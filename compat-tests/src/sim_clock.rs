@@ -24,6 +24,8 @@ pub struct SimClock {
     dir: TempDir,
     library: PathBuf,
     file: File,
+    /// Interface that has a card with a clock of its own.
+    card: Option<&'static str>,
 }
 
 /// The machine's clock, ns.
@@ -51,7 +53,21 @@ impl SimClock {
         // One piece: no offset, no drift.
         file.write_all_at(&1_u32.to_ne_bytes(), 0)
             .expect("a file that can be written");
-        Self { dir, library, file }
+        Self {
+            dir,
+            library,
+            file,
+            card: None,
+        }
+    }
+
+    /// Gives an interface a network card whose timestamps are by a clock that nobody sets.
+    #[must_use]
+    pub fn with_card(self, interface: &'static str) -> Self {
+        Self {
+            card: Some(interface),
+            ..self
+        }
     }
 
     /// The words of a command line before the program that is to have this clock. It could not change the machine's
@@ -69,6 +85,7 @@ impl SimClock {
             variable("CLOCK_FILE=", &self.dir.join("history")),
             variable("LD_PRELOAD=", &self.library),
         ]);
+        words.extend(self.card.map(|card| variable("CARD=", Path::new(card))));
         words
     }
 

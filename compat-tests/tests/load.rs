@@ -134,12 +134,16 @@ fn about(offset: i64) -> Range {
     }
 }
 
+/// Steps of the clock, s; every second one by command. From ten seconds on the daemon notices what it has not done itself.
+const STEPS: [i64; 6] = [15, -2, -13, 7, 1, -8];
+/// It notices all of these: nobody can tell whether it is our clock that was stepped or that of a card.
+const NOTICED: [i64; 6] = [15, -2, -13, 7, 12, -19];
+
 /// Steps the clock back and forth, in both ways: with commands, and behind the daemon's back. Returns how often.
-fn step(daemon: &Instance, clock: &SimClock, offsets: &Offsets, stop: &AtomicBool) -> u32 {
+fn step(daemon: &Instance, clock: &SimClock, steps: &[i64], offsets: &Offsets, stop: &AtomicBool) -> u32 {
     let mut rounds = 0;
     while !stop.load(Ordering::Relaxed) {
-        // From ten seconds on the daemon notices what it has not done itself.
-        for by in [15, -2, -13, 7, 1, -8] {
+        for &by in steps {
             let wanted = clock.offset() + by * S;
             // What is commanded takes effect a bit later, and is in whole seconds.
             offsets.begin_step(Range {
@@ -184,7 +188,8 @@ impl Drop for Raised<'_> {
 /// A minute in all, and ten times that for `SOAK`.
 #[test]
 fn nothing_is_lost_while_everything_changes() {
-    change_everything(Duration::from_secs(30) * soak().min(10), "");
+    let clock = SimClock::new();
+    change_everything(Duration::from_secs(30) * soak().min(10), &clock, &STEPS, "");
 }
 
 /// The same with threads that know only what the main thread publishes.
@@ -194,16 +199,37 @@ fn threads_lose_nothing_while_everything_changes() {
         eprintln!("chrony has no server threads");
         return;
     }
-    change_everything(Duration::from_secs(10) * soak().min(10), "serverthreads 2");
+    let (time, clock) = (Duration::from_secs(10) * soak().min(10), SimClock::new());
+    change_everything(time, &clock, &STEPS, "serverthreads 2");
 }
 
-fn change_everything(time: Duration, more: &str) {
+/// And with timestamps of a network card, whose clock is not stepped.
+#[test]
+fn timestamps_of_a_card_are_right_while_everything_changes() {
+    if subject_is_reference() {
+        eprintln!("chrony has no server threads");
+        return;
+    }
+    let time = Duration::from_secs(6) * soak().min(10);
+    for threads in [1, 2] {
+        let clock = SimClock::new().with_card("lo");
+        let more = format!("serverthreads {threads}\nhwtimestamp lo minpoll -6\nmaxtxbuffers 4096");
+        let stats = change_everything(time, &clock, &NOTICED, &more);
+        // While the relation of both clocks is not known, those of the kernel are used.
+        let [.., hardware_rx, hardware_tx] = stats[..] else {
+            panic!("{stats:?}");
+        };
+        assert!(2 * hardware_rx > stats[0] && hardware_tx > 0, "{stats:?}");
+    }
+}
+
+/// Gives what the server counted.
+fn change_everything(time: Duration, clock: &SimClock, steps: &[i64], more: &str) -> Vec<u64> {
     let namespace = Namespace::new();
-    let clock = SimClock::new();
     let offsets = Arc::new(Offsets::new(about(0)));
     let mut daemon = Chronyd::new(&subject())
         .within(&namespace)
-        .on(&clock)
+        .on(clock)
         .config(CONFIG)
         .config("manual\nlog measurements statistics tracking")
         .config(more)
@@ -213,7 +239,7 @@ fn change_everything(time: Duration, more: &str) {
     std::thread::scope(|scope| {
         // However this ends, so do the other threads.
         let end = Raised(&stop);
-        let stepping = scope.spawn(|| step(&daemon, &clock, &offsets, &stop));
+        let stepping = scope.spawn(|| step(&daemon, clock, steps, &offsets, &stop));
         let disturbing = scope.spawn(|| disturb(&daemon, &stop));
         for (pattern, clients) in [(Pattern::Basic, 2000), (Pattern::Interleaved, 500)] {
             let clients = Clients::new(FIRST_CLIENT, clients, pattern).of_stepped_clock(offsets.clone());
@@ -230,6 +256,7 @@ fn change_everything(time: Duration, more: &str) {
         }
     });
     account.balance(&namespace, &daemon);
+    let stats = stats(&daemon);
     let log = daemon.log();
     assert!(!log.contains("panic"), "{log}");
     for wanted in [
@@ -240,4 +267,5 @@ fn change_everything(time: Duration, more: &str) {
         assert!(log.contains(wanted), "{wanted}: {log}");
     }
     assert_eq!(daemon.stop().code(), Some(0));
+    stats
 }

@@ -229,6 +229,10 @@ impl Daemon {
                 let now = self.now();
                 self.handle(now, Input::Timeout)?;
             }
+            Wake::Card(interface) => {
+                let now = self.now();
+                self.refresh_phc(now, Some(interface))?;
+            }
             Wake::Socket(Key::Resolver) => self.read_answers()?,
             Wake::Socket(Key::Signer) => self.read_signed(),
             Wake::Socket(Key::Ntp(socket)) if self.serves_in_batches(socket) => {

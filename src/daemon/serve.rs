@@ -119,13 +119,14 @@ impl Daemon {
     /// Starts the worker threads, if there are any.
     pub(super) fn start_workers(&mut self) -> Result<(), Fatal> {
         let now = self.now();
+        let frames = self.sockets.frames().clone();
         let (Some(pool), Some(wakes)) = (self.sockets.pool(), &self.wakes) else {
             return Ok(());
         };
         let publication = Publication::new(self.engine.publish(now), self.clock.sequence());
         let (network, count) = (&self.config.network, pool.count());
         let worker = |index| Worker::new(network, index, count, Box::new(KernelRandom::new()));
-        pool.start(&publication, wakes, worker)
+        pool.start(&publication, wakes, &frames, worker)
             .map_err(|error| Fatal(format!("Could not start server thread : {}", reason(&error))))?;
         self.engine.set_workers(Box::new(pool.inquiry()));
         self.publication = Some(publication);

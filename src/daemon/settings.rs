@@ -9,9 +9,7 @@ use crate::net::CommandSpec;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
 use std::thread::available_parallelism;
-use truechimer_engine::config::{
-    CommandSocket, Config, NetworkConfig, Options, ServerThreads, SourceKind, unsupported,
-};
+use truechimer_engine::config::{CommandSocket, Config, Options, SourceKind, unsupported};
 
 const RUN_DIRECTORY: &str = "/run/chrony";
 const NTP_PORT: u16 = 123;
@@ -67,7 +65,8 @@ pub(super) fn read(args: &Args) -> Result<Settings, Fatal> {
 
 impl Settings {
     fn new(mut config: Config, mode: Mode) -> Self {
-        share_work(&mut config.network);
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        config.network.server_threads = config.network.server_threads.resolved(cores);
         let query = mode == Mode::Query;
         let default = |port| if query { 0 } else { port };
         let network = &mut config.network;
@@ -113,19 +112,6 @@ impl Settings {
             || network.acquisition_port == Some(port);
         if later { port } else { 0 }
     }
-}
-
-/// Decides how many threads serve.
-fn share_work(network: &mut NetworkConfig) {
-    let cores = available_parallelism().map_or(1, NonZero::get);
-    let threads = network.server_threads.resolved(cores);
-    let alone = !network.hw_timestamps.is_empty() || network.max_tx_buffers > 0;
-    if alone && threads.workers() > 0 {
-        logs::warning(
-            "serverthreads has no effect with hwtimestamp or maxtxbuffers : the main thread serves alone",
-        );
-    }
-    network.server_threads = if alone { ServerThreads::default() } else { threads };
 }
 
 #[cfg(test)]

@@ -64,6 +64,11 @@ impl Frames {
         self.0.is_empty()
     }
 
+    /// The interfaces whose cards take timestamps.
+    pub(super) fn interfaces(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().map(|headers| headers.interface)
+    }
+
     /// True if the card of this interface takes timestamps.
     #[must_use]
     pub fn has(&self, interface: u32) -> bool {

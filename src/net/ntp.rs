@@ -335,6 +335,12 @@ impl NtpSockets {
         })
     }
 
+    /// What is known of frames of network cards.
+    #[must_use]
+    pub const fn frames(&self) -> &Frames {
+        &self.frames
+    }
+
     /// True if network cards take timestamps.
     #[must_use]
     pub const fn has_cards(&self) -> bool {

@@ -39,6 +39,8 @@ pub enum Wake {
     Forwarded(Box<Forwarded>),
     /// A worker has found that the clock was stepped by somebody else.
     Clock,
+    /// A worker has a timestamp of this interface's card, whose clock is to be read.
+    Card(u32),
     /// A name was looked up.
     Resolved(QueryId, Result<Vec<std::net::IpAddr>, ResolveError>),
 }

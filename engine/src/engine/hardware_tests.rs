@@ -1,10 +1,12 @@
-//! Timestamps of network cards are worth the same whether requests are answered in batches or one by one.
+//! Timestamps of network cards are worth the same whether requests are answered in batches, one by one or by a worker.
 
 use super::*;
 use crate::config::{AccessRule, Subnet};
 use crate::io::Origin;
-use crate::sync::testing::{SimClock, World};
-use crate::time::{NtpTimestamp, PhcReading, PhcTime, Raw};
+use crate::server::{Answer, Published, Question, ServerStats, Worker};
+use crate::sync::testing::{START, SimClock, World};
+use crate::sync::update::Update;
+use crate::time::{FastBy, NtpTimestamp, PhcReading, PhcTime};
 use crate::wire::ntp::{Builder, Header, MAX_LEN, Mode as NtpMode, Packet};
 use proptest::prelude::*;
 use std::net::SocketAddr;
@@ -28,11 +30,31 @@ struct Exchange {
     /// Seconds since the one before.
     wait: f64,
     interleaved: bool,
+    /// What happens to our clock before.
+    change: Option<Change>,
     /// How long ago the kernel took the request.
     kernel: Option<f64>,
     /// What a card says of the request and of the reply.
     received: Option<Taken>,
     sent: Vec<Taken>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Change {
+    /// s
+    Step(f64),
+    Update(Update),
+}
+
+/// Who answers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum By {
+    /// The engine, one input for each datagram.
+    Engine,
+    /// The engine's server, as for a batch.
+    Batch,
+    /// A worker, from what was published last.
+    Worker,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -47,12 +69,17 @@ struct Fixture {
     engine: Engine,
     kernel: SimClock,
     socket: SocketId,
+    by: By,
+    /// Clocks of cards are read when their timestamps have been used already, as a worker does not wait for it.
+    reads_late: bool,
+    worker: Worker,
+    published: Published,
     /// Receive timestamp of the last reply.
     last: NtpTimestamp,
 }
 
 impl Fixture {
-    fn new() -> Self {
+    fn new(by: By, reads_late: bool) -> Self {
         let mut config = Config::default();
         config.network.access.push(AccessRule {
             allow: true,
@@ -60,6 +87,7 @@ impl Fixture {
             subnet: Subnet::Any,
         });
         let mut kernel = World::new(1e-5).kernel;
+        let worker = Worker::new(&config.network, 0, 1, Box::new(Constant));
         let (options, start) = (EngineOptions::default(), Start::default());
         let mut engine = Engine::new(config, &options, &start, Box::new(Constant), &mut kernel).unwrap();
         for interface in [1, 2] {
@@ -72,24 +100,54 @@ impl Fixture {
                 socket.get_or_insert(opened);
             }
         }
+        let published = engine.publish(kernel.now());
         Self {
             engine,
             kernel,
             socket: socket.unwrap(),
+            by,
+            reads_late,
+            worker,
+            published,
             last: NtpTimestamp::ZERO,
         }
     }
 
-    fn phc(raw: Raw) -> PhcTime {
-        PhcTime::new(raw.sec(), raw.nsec()).plus(AHEAD)
+    /// What a card's clock shows. Nobody sets it.
+    fn phc(&self) -> PhcTime {
+        PhcTime::new(START, 0).plus(self.kernel.elapsed + AHEAD)
+    }
+
+    /// What the main loop does after every call of the engine.
+    fn publish(&mut self) {
+        let now = self.kernel.now();
+        if self.engine.publication_due(now) {
+            self.published = self.engine.publish(now);
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        let Self { engine, kernel, .. } = self;
+        let now = kernel.now();
+        with_cx!(engine, now, kernel, |cx| match change {
+            Change::Step(by) => engine.discipline.clock.step(cx, FastBy(by)).unwrap(),
+            Change::Update(update) => {
+                let ref_time = cx.cooked;
+                let Discipline { clock, reference, .. } = &mut engine.discipline;
+                reference.update(cx, clock, &Update { ref_time, ..update });
+            }
+        });
+        self.publish();
     }
 
     /// Reads the clock of a card if it is time.
     fn read(&mut self, interface: u32, now: Now) {
-        if self.engine.is_phc_due(interface, now) {
+        let is_due = self.engine.is_phc_due(interface, now);
+        assert_eq!(self.published.is_phc_due(interface, now), is_due);
+        if is_due {
             let reading = PhcReading {
                 before: now.raw,
-                phc: Self::phc(now.raw),
+                phc: self.phc(),
                 after: now.raw,
             };
             let readings = &[reading];
@@ -100,20 +158,43 @@ impl Fixture {
                 speed,
             };
             self.engine.handle(now, &mut self.kernel, input);
+            self.publish();
         }
     }
 
-    fn stamp(taken: Taken, now: Now) -> HardwareStamp {
+    fn stamp(&self, taken: Taken) -> HardwareStamp {
         HardwareStamp {
             interface: taken.interface,
-            at: Self::phc(now.raw.plus(-taken.ago)),
+            at: self.phc().plus(-taken.ago),
             length: taken.length,
         }
     }
 
-    /// The reply, made in a batch or not.
-    fn exchange(&mut self, exchange: &Exchange, batch: bool) -> Vec<u8> {
+    /// What answers many at once.
+    fn server(&mut self, now: Now) -> Server<'_> {
+        match self.by {
+            By::Worker => {
+                assert!(self.published.is_valid_at(now));
+                self.worker.server(&self.published, now)
+            }
+            By::Engine | By::Batch => self.engine.server(now, &mut self.kernel),
+        }
+    }
+
+    /// What was counted where the requests were answered.
+    fn stats(&mut self) -> ServerStats {
+        match (self.by, self.worker.answer(&Question::Totals)) {
+            (By::Worker, Answer::Totals(totals)) => totals.stats,
+            _ => self.engine.serving.shard.stats(),
+        }
+    }
+
+    /// The reply.
+    fn exchange(&mut self, exchange: &Exchange) -> Vec<u8> {
         self.kernel.advance(exchange.wait);
+        if let Some(change) = exchange.change {
+            self.change(change);
+        }
         let now = self.kernel.now();
         let originate = if exchange.interleaved {
             self.last
@@ -134,12 +215,13 @@ impl Fixture {
             Some(ago) => Stamp::new(now.raw.plus(-ago), Origin::Kernel),
             None => Stamp::new(now.raw, Origin::Daemon),
         };
-        let received = exchange.received.map(|taken| Self::stamp(taken, now));
-        if let Some(stamp) = &received {
+        let received = exchange.received.map(|taken| self.stamp(taken));
+        if let Some(stamp) = received.filter(|_| !self.reads_late) {
             self.read(stamp.interface, now);
         }
-        let (reply, token) = if batch {
-            let mut server = self.engine.server(now, &mut self.kernel);
+        let one_by_one = self.by == By::Engine;
+        let (reply, token) = if !one_by_one {
+            let mut server = self.server(now);
             let card = received.and_then(|stamp| server.convert(&stamp, Direction::Received, now.raw));
             let reply = server.admit(bytes, from, &card.unwrap_or(rx)).unwrap();
             let mut out = [0; MAX_LEN];
@@ -164,13 +246,18 @@ impl Fixture {
                 other => panic!("{other:?}"),
             }
         };
+        if let Some(stamp) = received.filter(|_| self.reads_late) {
+            self.read(stamp.interface, now);
+        }
         for taken in &exchange.sent {
             let Some(token) = token else { break };
-            self.read(taken.interface, now);
-            let tx = Self::stamp(*taken, now);
+            if !self.reads_late {
+                self.read(taken.interface, now);
+            }
+            let tx = self.stamp(*taken);
             match token {
-                Token::Reply(receive) if batch => {
-                    let mut server = self.engine.server(now, &mut self.kernel);
+                Token::Reply(receive) if !one_by_one => {
+                    let mut server = self.server(now);
                     if let Some(tx) = server.convert(&tx, Direction::Sent, now.raw) {
                         server.sent(receive, &tx);
                     }
@@ -179,7 +266,11 @@ impl Fixture {
                     .engine
                     .handle(now, &mut self.kernel, Input::SentHardware { token, tx }),
             }
+            if self.reads_late {
+                self.read(taken.interface, now);
+            }
         }
+        self.publish();
         self.last = Packet::parse(&reply).unwrap().header.receive;
         reply
     }
@@ -194,17 +285,24 @@ fn taken() -> impl Strategy<Value = Taken> {
     })
 }
 
+fn change() -> impl Strategy<Value = Change> {
+    let step = (-2.0..2.0_f64).prop_map(Change::Step);
+    prop_oneof![step, worker_tests::update().prop_map(Change::Update)]
+}
+
 fn exchange() -> impl Strategy<Value = Exchange> {
     (
         0.01..1.5,
         any::<bool>(),
+        prop::option::weighted(0.15, change()),
         prop::option::of(0.0..0.1),
         prop::option::weighted(0.8, taken()),
         prop::collection::vec(taken(), 0..3),
     )
-        .prop_map(|(wait, interleaved, kernel, received, sent)| Exchange {
+        .prop_map(|(wait, interleaved, change, kernel, received, sent)| Exchange {
             wait,
             interleaved,
+            change,
             kernel,
             received,
             sent,
@@ -214,36 +312,59 @@ fn exchange() -> impl Strategy<Value = Exchange> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn batches_make_the_same_of_them(exchanges in prop::collection::vec(exchange(), 1..40)) {
-        let (mut batch, mut single) = (Fixture::new(), Fixture::new());
+    fn batches_and_workers_make_the_same_of_them(
+        exchanges in prop::collection::vec(exchange(), 1..40),
+        many in prop_oneof![Just(By::Batch), Just(By::Worker)],
+        reads_late: bool,
+    ) {
+        let [mut many, mut single] = [many, By::Engine].map(|by| Fixture::new(by, reads_late));
         for exchange in &exchanges {
-            prop_assert_eq!(batch.exchange(exchange, true), single.exchange(exchange, false));
-            prop_assert_eq!(batch.engine.next_wakeup(), single.engine.next_wakeup());
+            prop_assert_eq!(many.exchange(exchange), single.exchange(exchange));
+            prop_assert_eq!(many.engine.next_wakeup(), single.engine.next_wakeup());
         }
-        prop_assert_eq!(batch.engine.serving.shard.stats(), single.engine.serving.shard.stats());
+        prop_assert_eq!(many.stats(), single.stats());
     }
 }
 
 #[test]
 fn they_are_used() {
-    let mut fixture = Fixture::new();
     let near = Taken {
         interface: 1,
         ago: 1e-3,
         length: 90,
     };
-    let exchange = Exchange {
+    let exchange = |change| Exchange {
         wait: 1.1,
         interleaved: true,
+        change,
         kernel: Some(1e-4),
         received: Some(near),
         sent: vec![Taken { ago: -1e-5, ..near }],
     };
-    for _ in 0..6 {
-        fixture.exchange(&exchange, true);
+    for by in [By::Engine, By::Batch, By::Worker] {
+        let mut fixture = Fixture::new(by, by == By::Worker);
+        for _ in 0..6 {
+            fixture.exchange(&exchange(None));
+        }
+        // Two readings make a line; a reply tells when the one before it left. A worker has the second reading later: its
+        // transmit timestamp is the first to be converted.
+        let late = u64::from(by == By::Worker);
+        let stats = fixture.stats();
+        assert_eq!(stats.rx, [0, 1 + late, 5 - late], "{by:?} {stats:?}");
+        assert_eq!(
+            (stats.tx[0] + stats.tx[1], stats.tx[2]),
+            (2, 4),
+            "{by:?} {stats:?}"
+        );
+        // A step moves the card's clock against ours as well, for everybody at once.
+        let reply = fixture.exchange(&exchange(Some(Change::Step(1.5))));
+        assert_eq!(fixture.stats().rx[2], 6 - late, "{by:?}");
+        let now = fixture.kernel.now();
+        let (cooked, _) = fixture.engine.discipline.clock.cook(now.raw);
+        let received = Packet::parse(&reply).unwrap().header.receive;
+        let era = fixture.engine.discipline.clock.era();
+        let ago = cooked - era.cooked(received);
+        // 1 ms, less the duration of the frame.
+        assert!((ago - 1e-3).abs() < 2e-5, "{by:?} {ago}");
     }
-    let stats = fixture.engine.serving.shard.stats();
-    // Two readings make a line; a reply tells when the one before it left.
-    assert_eq!(stats.rx, [0, 1, 5], "{stats:?}");
-    assert_eq!((stats.tx[0] + stats.tx[1], stats.tx[2]), (2, 4), "{stats:?}");
 }

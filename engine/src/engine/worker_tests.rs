@@ -228,7 +228,7 @@ fn local() -> impl Strategy<Value = Option<LocalMode>> {
     )
 }
 
-fn update() -> impl Strategy<Value = Update> {
+pub(super) fn update() -> impl Strategy<Value = Update> {
     let leap = prop_oneof![
         Just(Leap::Normal),
         Just(Leap::Normal),

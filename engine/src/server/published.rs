@@ -45,6 +45,13 @@ impl Published {
         jump(self.made, now).is_none()
     }
 
+    /// The clock of this interface's card is to be read. Only the main thread can do that, which publishes anew then; until
+    /// it has, timestamps of the card are worth a little less.
+    #[must_use]
+    pub fn is_phc_due(&self, interface: u32, now: Now) -> bool {
+        self.cards.is_due(interface, now.mono)
+    }
+
     /// What makes timestamps of network cards ours.
     pub(super) fn cards(&self) -> &Cards {
         &self.cards

@@ -1,6 +1,7 @@
 //! Datagrams on their way from workers to the main thread: whatever is no plain request.
 
 use crate::logs;
+use crate::net::hardware::Frames;
 use crate::net::watch::{Wake, Wakes};
 use crate::sys::address::Address;
 use crate::sys::control::Info;
@@ -10,7 +11,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use truechimer_engine::io::SocketId;
-use truechimer_engine::time::Raw;
+use truechimer_engine::server::Published;
+use truechimer_engine::time::{Now, Raw};
 
 /// Most datagrams that wait for the main thread; each has up to 1280 octets.
 const MAX_WAITING: usize = 256;
@@ -39,11 +41,13 @@ impl Forwarded {
     }
 }
 
-/// The way to the main thread.
-#[derive(Clone, Debug)]
+/// A worker's way to the main thread.
+#[derive(Debug)]
 pub(super) struct Backlog {
     wakes: Wakes,
     counters: Arc<Counters>,
+    /// The publication with which the clock of a card was asked for.
+    asked: u64,
 }
 
 /// All workers write here, though only for what is no plain request. Apart from all that is read for each reply: two
@@ -57,12 +61,35 @@ pub(super) struct Counters {
 
 impl Backlog {
     pub(super) const fn new(wakes: Wakes, counters: Arc<Counters>) -> Self {
-        Self { wakes, counters }
+        Self {
+            wakes,
+            counters,
+            asked: 0,
+        }
     }
 
     /// Lets the main thread look at its clock.
     pub(super) fn wake(&self) {
         self.wakes.push(Wake::Clock);
+    }
+
+    /// Lets the main thread read the clock of one of the cards that took timestamps (`used`), if that is due; once a
+    /// publication, as each reading makes a new one. Nobody waits for it: an older reading makes a timestamp less exact
+    /// by nanoseconds, and there is one every `maxpoll` seconds in any case.
+    pub(super) fn read_cards<C: Iterator<Item = u32>>(
+        &mut self,
+        frames: &Frames,
+        published: &Published,
+        now: Now,
+        used: impl Fn() -> C,
+    ) {
+        let due = |&card: &u32| published.is_phc_due(card, now) && used().any(|other| other == card);
+        if self.asked != published.version()
+            && let Some(card) = frames.interfaces().find(due)
+        {
+            self.asked = published.version();
+            self.wakes.push(Wake::Card(card));
+        }
     }
 
     /// Hands a datagram over, taken at this time. If too many wait it is dropped, as the kernel would.

@@ -18,6 +18,7 @@ pub use mailbox::Inquiry;
 pub use publication::Publication;
 pub(super) use thread::ServerSocket;
 
+use super::hardware::Frames;
 use super::watch::Wakes;
 use crate::logs;
 use crate::sys::reuseport;
@@ -69,7 +70,7 @@ impl Pool {
     }
 
     /// Starts the threads. To be called once, when nothing is left to be done that is for the calling thread alone:
-    /// rights, access to files, filters.
+    /// rights, access to files, filters. `frames` is what is known of network cards.
     ///
     /// # Errors
     /// There are too many threads.
@@ -77,12 +78,14 @@ impl Pool {
         &mut self,
         publication: &Publication,
         wakes: &Wakes,
+        frames: &Frames,
         mut worker: impl FnMut(usize) -> Worker,
     ) -> io::Result<()> {
         let count = self.count();
         for (index, letters) in std::mem::take(&mut self.letters).into_iter().enumerate() {
             let backlog = Backlog::new(wakes.clone(), Arc::clone(&self.counters));
-            let thread = Thread::new(worker(index), count, publication.reader(), letters, backlog);
+            let (worker, reader) = (worker(index), publication.reader());
+            let thread = Thread::new(worker, count, reader, letters, backlog, frames.clone());
             let named = Builder::new().name(format!("server-{index}")).stack_size(STACK);
             self.threads.push(named.spawn(move || thread.run())?);
         }

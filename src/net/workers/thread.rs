@@ -56,7 +56,7 @@ pub(super) struct Thread {
     backlog: Backlog,
     sockets: Vec<ServerSocket>,
     responder: Responder,
-    /// No network card takes timestamps: the main thread would serve alone.
+    /// What is known of frames of network cards.
     frames: Frames,
     /// A batch from this socket is not answered completely, as the clock was changed.
     unfinished: Option<SocketId>,
@@ -88,6 +88,7 @@ impl Thread {
         reader: Reader,
         letters: Letters,
         backlog: Backlog,
+        frames: Frames,
     ) -> Self {
         Self {
             worker,
@@ -97,7 +98,7 @@ impl Thread {
             backlog,
             sockets: Vec::with_capacity(MAX_SOCKETS),
             responder: Responder::new(),
-            frames: Frames::default(),
+            frames,
             unfinished: None,
             errors: [false; MAX_SOCKETS],
             announced: false,
@@ -207,6 +208,8 @@ impl Thread {
         }
         let now = clock::now();
         if published.is_valid_at(now) {
+            self.backlog
+                .read_cards(&self.frames, published, now, || self.responder.cards());
             let (index, count) = (self.worker.index(), self.count);
             let mut server = self.worker.server(published, now);
             self.responder.admit(&mut server, &self.frames, now.raw, |from| {
@@ -239,6 +242,8 @@ impl Thread {
         {
             any = true;
             let now = clock::now();
+            self.backlog
+                .read_cards(&self.frames, published, now, || self.responder.cards());
             let mut server = self.worker.server(published, now);
             let departures = &mut socket.departures;
             self.responder
