@@ -9,7 +9,8 @@ use std::time::Duration;
 use compat_tests::kernel::KernelClockGuard;
 use compat_tests::{Chronyd, Instance, LIMIT, Namespace, Pair, ours, reference, uninterrupted, until};
 use truechimer::net::steer_group;
-use truechimer_engine::server::steer;
+use truechimer_engine::random::Seeded;
+use truechimer_engine::server::Steering;
 use truechimer_loadgen::{Clients, Load, Pattern, Rate, Report};
 
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 123);
@@ -391,11 +392,12 @@ fn the_kernel_knows_each_ipv6_clients_worker() {
             })
             .collect()
     });
-    steer_group(&group[..WORKERS], true).unwrap();
+    let steering = Steering::new(WORKERS, &mut Seeded::new(1));
+    steer_group(&group[..WORKERS], true, &steering).unwrap();
     for i in 1..100_u128 {
         let client =
             Ipv6Addr::from(u128::from("2001:db8::".parse::<Ipv6Addr>().unwrap()) + ((i * i) << (i % 50)));
-        let own = &group[steer(client.into(), WORKERS)];
+        let own = &group[steering.worker(client.into())];
         let socket = namespace.enter(|| {
             let socket = socket2::Socket::new(socket2::Domain::IPV6, socket2::Type::DGRAM, None).unwrap();
             // Addresses of the route only, which are no interface's.

@@ -23,6 +23,7 @@ use std::path::Path;
 use truechimer_engine::config::{HwTimestamp, TempComp, source_files};
 use truechimer_engine::engine::{Engine, EngineOptions, Mode};
 use truechimer_engine::event::clock::ClockEvent;
+use truechimer_engine::server::Steering;
 use truechimer_engine::sync::reference::{DriftFile, Start};
 use truechimer_engine::time::Mono;
 
@@ -90,7 +91,8 @@ pub(super) fn start(
     }
     let workers = config.network.server_threads.workers();
     if workers > 0 {
-        let pool = Pool::new(workers);
+        let steering = Steering::new(workers, &mut KernelRandom::new());
+        let pool = Pool::new(steering);
         let pool =
             pool.map_err(|error| Fatal(format!("Could not start server thread : {}", reason(&error))))?;
         daemon.sockets.share_with(pool);

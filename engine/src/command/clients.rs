@@ -1,7 +1,7 @@
 //! `serverstats` and `clients`: what the main thread knows, with what its workers know.
 
 use super::Target;
-use crate::server::{Answer, ClientLog, ClientReport, Page, Question, Service, Workers, steer};
+use crate::server::{Answer, ClientLog, ClientReport, Page, Question, Service, Workers};
 use crate::sync::cx::Cx;
 use crate::time::Cooked;
 use crate::wire::command::{Address, ClientRecord, ClientsReport, MAX_CLIENTS, ServerStatsReport, Status};
@@ -148,11 +148,11 @@ pub(super) fn clients(
 
 /// Adds to clients of the main thread what the workers that they belong to know about them.
 fn join(clients: &mut [ClientReport], workers: &mut dyn Workers, reset: bool, now: Cooked) {
-    let count = workers.count();
-    for worker in 0..count {
+    let steering = *workers.steering();
+    for worker in 0..steering.count() {
         let mut own: Vec<_> = clients
             .iter_mut()
-            .filter(|client| steer(client.address, count) == worker)
+            .filter(|client| steering.worker(client.address) == worker)
             .collect();
         if own.is_empty() {
             continue;

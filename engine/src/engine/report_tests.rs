@@ -4,7 +4,7 @@ use super::*;
 use crate::config::{AccessRule, ServerThreads, Subnet};
 use crate::io::{Origin, Peer};
 use crate::random::Seeded;
-use crate::server::{Answer, Question, Worker, Workers, steer};
+use crate::server::{Answer, Question, Steering, Worker, Workers};
 use crate::sync::testing::{SimClock, World};
 use crate::wire::command::{
     Address, ClientRecord, ClientsReport, MAX_CLIENTS, Reply, ReplyCode, ReplyHeader, Request,
@@ -21,11 +21,11 @@ const WORKERS: usize = 3;
 
 /// Workers without threads. One that is gone does not answer.
 #[derive(Clone)]
-struct Threads(Rc<RefCell<Vec<Option<Worker>>>>);
+struct Threads(Rc<RefCell<Vec<Option<Worker>>>>, Steering);
 
 impl Workers for Threads {
-    fn count(&self) -> usize {
-        self.0.borrow().len()
+    fn steering(&self) -> &Steering {
+        &self.1
     }
 
     fn ask(&mut self, worker: usize, question: Question) -> Option<Answer> {
@@ -37,6 +37,10 @@ struct Fixture {
     engine: Engine,
     kernel: SimClock,
     threads: Threads,
+}
+
+fn steering() -> Steering {
+    Steering::new(WORKERS, &mut Seeded::new(5))
 }
 
 fn client(i: u8) -> IpAddr {
@@ -67,7 +71,8 @@ impl Fixture {
                 Box::new(Seeded::new(index as u64)),
             ))
         };
-        let threads = Threads(Rc::new(RefCell::new((0..WORKERS).map(worker).collect())));
+        let workers = (0..WORKERS).map(worker).collect();
+        let threads = Threads(Rc::new(RefCell::new(workers)), steering());
         let mut kernel = World::new(0.0).kernel;
         let (options, start) = (EngineOptions::default(), Start::default());
         let random = Box::new(Seeded::new(9));
@@ -97,7 +102,7 @@ impl Fixture {
         } else {
             let published = self.engine.publish(now);
             let mut workers = self.threads.0.borrow_mut();
-            let worker = workers[steer(from, WORKERS)].as_mut().unwrap();
+            let worker = workers[steering().worker(from)].as_mut().unwrap();
             worker.server(&published, now).admit(request.bytes(), source, &rx)
         };
         assert!(admitted.is_some());
@@ -275,7 +280,7 @@ fn a_table_that_grows_moves_no_other() {
     let of = |worker: usize| {
         (0..=u8::MAX)
             .map(client)
-            .filter(move |&c| steer(c, WORKERS) == worker)
+            .filter(move |&c| steering().worker(c) == worker)
     };
     for address in of(2) {
         fixture.ask_time(address, false);
@@ -302,8 +307,8 @@ fn a_worker_that_is_gone_is_left_out() {
     let mut fixture = Fixture::new();
     (0..=u8::MAX).for_each(|i| fixture.ask_time(client(i), false));
     fixture.send_command(client(1));
-    let gone = steer(client(1), WORKERS);
-    let others = (0..=u8::MAX).filter(|&i| steer(client(i), WORKERS) != gone);
+    let gone = steering().worker(client(1));
+    let others = (0..=u8::MAX).filter(|&i| steering().worker(client(i)) != gone);
     let expected = others.clone().count();
     fixture.threads.0.borrow_mut()[gone] = None;
     let list = hits(&fixture.list(0, false));

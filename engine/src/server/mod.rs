@@ -27,5 +27,5 @@ pub use published::{Published, Publisher};
 pub use question::{Answer, Page, Question, ServerTotals, Workers};
 pub use reply::{Built, Draft, PendingReply, Written};
 pub use serve::{Server, is_plain};
-pub use steer::{STEER_FACTOR, steer};
+pub use steer::Steering;
 pub use worker::Worker;

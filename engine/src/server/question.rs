@@ -2,14 +2,20 @@
 
 use super::answer::{ServerStats, Shard};
 use super::clientlog::{ClientReport, Service, Totals};
+use super::steer::Steering;
 use crate::time::Cooked;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 /// The workers, as the driver reaches them.
 pub trait Workers {
+    /// How clients are spread over them.
+    fn steering(&self) -> &Steering;
+
     /// How many there are.
-    fn count(&self) -> usize;
+    fn count(&self) -> usize {
+        self.steering().count()
+    }
 
     /// Hands a question to one of them, which answers it with [`super::Worker::answer`] between two batches of
     /// requests, and waits for that. None: it does not answer any more.

@@ -59,7 +59,7 @@ impl Worker {
         Parts::of(config.client_log_limit, count).worker_records()
     }
 
-    /// Its number: the clients for which [`super::steer()`] says this are its own.
+    /// Its number: the clients for which [`super::Steering::worker`] says this are its own.
     #[must_use]
     pub const fn index(&self) -> usize {
         self.index

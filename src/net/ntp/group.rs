@@ -10,6 +10,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use truechimer_engine::io::SocketId;
+use truechimer_engine::server::Steering;
 
 impl NtpSockets {
     /// Lets workers serve on what will be opened for the server.
@@ -31,13 +32,14 @@ impl NtpSockets {
     /// Sockets for the workers, which share the address with the one of the main thread that is bound next. None where
     /// that is not possible: it serves alone then.
     pub(super) fn group(&mut self, id: SocketId, local: &SocketAddr) -> Vec<ServerSocket> {
-        let Some(count) = self.pool.as_ref().map(Pool::count) else {
+        let Some(steering) = self.pool.as_ref().map(|pool| *pool.steering()) else {
             return Vec::new();
         };
         let group = if self.settings.inherited.has(local) {
             Err("it was inherited".to_owned())
         } else {
-            self.worker_sockets(local, count).map_err(|error| reason(&error))
+            self.worker_sockets(local, &steering)
+                .map_err(|error| reason(&error))
         };
         match group {
             Ok(sockets) => {
@@ -57,14 +59,14 @@ impl NtpSockets {
         }
     }
 
-    fn worker_sockets(&mut self, local: &SocketAddr, count: usize) -> io::Result<Vec<Socket>> {
-        let mut sockets = Vec::with_capacity(count);
-        for _ in 0..count {
+    fn worker_sockets(&mut self, local: &SocketAddr, steering: &Steering) -> io::Result<Vec<Socket>> {
+        let mut sockets = Vec::with_capacity(steering.count());
+        for _ in 0..steering.count() {
             let socket = options::new(local, self.settings.device.as_deref())?;
             self.bind(&socket, local, true)?;
             sockets.push(socket);
         }
-        steer_group(&sockets, local.is_ipv6())?;
+        steer_group(&sockets, local.is_ipv6(), steering)?;
         Ok(sockets)
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::time::Duration;
 use truechimer_engine::io::SocketId;
-use truechimer_engine::server::{Answer, Question, Workers};
+use truechimer_engine::server::{Answer, Question, Steering, Workers};
 
 /// Longest wait for a worker. It does what it is asked between two batches, which take far less than a millisecond
 /// each, so one that needs longer has no processor, or has ended.
@@ -78,11 +78,11 @@ impl Mailbox {
 
 /// Asks the workers for reports.
 #[derive(Debug)]
-pub struct Inquiry(pub(super) Vec<Mailbox>);
+pub struct Inquiry(pub(super) Vec<Mailbox>, pub(super) Steering);
 
 impl Workers for Inquiry {
-    fn count(&self) -> usize {
-        self.0.len()
+    fn steering(&self) -> &Steering {
+        &self.1
     }
 
     fn ask(&mut self, worker: usize, question: Question) -> Option<Answer> {

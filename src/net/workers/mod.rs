@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use thread::Thread;
 use truechimer_engine::io::SocketId;
-use truechimer_engine::server::Worker;
+use truechimer_engine::server::{Steering, Worker};
 
 /// Stack of a worker, octets. It needs a few KiB; all of it is locked in memory with `lock_all`.
 const STACK: usize = 256 << 10;
@@ -39,6 +39,7 @@ const STACK: usize = 256 << 10;
 #[derive(Debug)]
 pub struct Pool {
     mailboxes: Vec<Mailbox>,
+    steering: Steering,
     counters: Arc<Counters>,
     threads: Vec<JoinHandle<()>>,
     /// Before the threads start: their ends of the mailboxes, and the groups of sockets.
@@ -47,15 +48,16 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// So many workers, at least one, whose threads do not run yet.
+    /// The workers that clients are spread over, whose threads do not run yet.
     ///
     /// # Errors
     /// There are no descriptors for their mailboxes.
-    pub fn new(count: usize) -> io::Result<Self> {
-        let both: io::Result<Vec<_>> = (0..count.max(1)).map(|_| Mailbox::new()).collect();
+    pub fn new(steering: Steering) -> io::Result<Self> {
+        let both: io::Result<Vec<_>> = (0..steering.count()).map(|_| Mailbox::new()).collect();
         let (mailboxes, letters) = both?.into_iter().unzip();
         Ok(Self {
             mailboxes,
+            steering,
             counters: Arc::default(),
             threads: Vec::new(),
             letters,
@@ -66,7 +68,13 @@ impl Pool {
     /// How many there are.
     #[must_use]
     pub const fn count(&self) -> usize {
-        self.mailboxes.len()
+        self.steering.count()
+    }
+
+    /// Which of them a client belongs to.
+    #[must_use]
+    pub const fn steering(&self) -> &Steering {
+        &self.steering
     }
 
     /// Starts the threads. To be called once, when nothing is left to be done that is for the calling thread alone:
@@ -81,11 +89,10 @@ impl Pool {
         frames: &Frames,
         mut worker: impl FnMut(usize) -> Worker,
     ) -> io::Result<()> {
-        let count = self.count();
         for (index, letters) in std::mem::take(&mut self.letters).into_iter().enumerate() {
             let backlog = Backlog::new(wakes.clone(), Arc::clone(&self.counters));
             let (worker, reader) = (worker(index), publication.reader());
-            let thread = Thread::new(worker, count, reader, letters, backlog, frames.clone());
+            let thread = Thread::new(worker, self.steering, reader, letters, backlog, frames.clone());
             let named = Builder::new().name(format!("server-{index}")).stack_size(STACK);
             self.threads.push(named.spawn(move || thread.run())?);
         }
@@ -121,7 +128,7 @@ impl Pool {
     /// Asks them for reports.
     #[must_use]
     pub fn inquiry(&self) -> Inquiry {
-        Inquiry(self.mailboxes.clone())
+        Inquiry(self.mailboxes.clone(), self.steering)
     }
 
     /// A [`Forwarded`] datagram has been taken: there is room for another.
@@ -158,10 +165,9 @@ impl Drop for Pool {
 ///
 /// # Errors
 /// The kernel's refusal: it is too old.
-pub fn steer_group(bound: &[socket2::Socket], v6: bool) -> io::Result<()> {
-    let count = u32::try_from(bound.len()).map_err(io::Error::other)?;
+pub fn steer_group(bound: &[socket2::Socket], v6: bool, steering: &Steering) -> io::Result<()> {
     match bound.first() {
-        Some(first) => reuseport::attach(first.as_fd(), &steering::program(v6, count)),
+        Some(first) => reuseport::attach(first.as_fd(), &steering::program(v6, steering)),
         None => Ok(()),
     }
 }

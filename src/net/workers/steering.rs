@@ -1,16 +1,17 @@
-//! The socket filter that leads each client to its worker: [`steer`](truechimer_engine::server::steer()), computed by
-//! the kernel.
+//! The socket filter that leads each client to its worker: [`Steering::worker`], computed by the kernel.
 
 use crate::sys::reuseport::Instruction;
-use truechimer_engine::server::STEER_FACTOR;
+use truechimer_engine::server::Steering;
 
 /// Where the source address is in the headers.
-const SOURCE_V4: i32 = 12;
+const SOURCE_V4: [i32; 1] = [12];
 const SOURCE_V6: [i32; 4] = [8, 12, 16, 20];
 
 const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
 const COPY_TO_X: u32 = libc::BPF_MISC | libc::BPF_TAX;
 const XOR_X: u32 = libc::BPF_ALU | libc::BPF_XOR | libc::BPF_X;
+const ADD_X: u32 = libc::BPF_ALU | libc::BPF_ADD | libc::BPF_X;
+const ADD: u32 = libc::BPF_ALU | libc::BPF_ADD | libc::BPF_K;
 const SHIFT: u32 = libc::BPF_ALU | libc::BPF_RSH | libc::BPF_K;
 const MULTIPLY: u32 = libc::BPF_ALU | libc::BPF_MUL | libc::BPF_K;
 const REMAINDER: u32 = libc::BPF_ALU | libc::BPF_MOD | libc::BPF_K;
@@ -25,35 +26,33 @@ fn instruction(code: u32, k: u32) -> Instruction {
     }
 }
 
-/// The number of a client's worker, of `count` (not 0), from the source address of an IPv4 or IPv6 packet.
-pub(super) fn program(v6: bool, count: u32) -> Vec<Instruction> {
-    // What is read at a negative place is read from a header; the offset is meant to wrap.
-    let load = |place: i32| instruction(LOAD, (libc::SKF_NET_OFF + place) as u32);
+/// The number of a client's worker, from the source address of an IPv4 or IPv6 packet.
+pub(super) fn program(v6: bool, steering: &Steering) -> Vec<Instruction> {
+    let words = if v6 { &SOURCE_V6[..] } else { &SOURCE_V4[..] };
+    // The sum is kept in the index register, which is 0 at first.
     let mut all = Vec::new();
-    if v6 {
-        for (i, place) in SOURCE_V6.into_iter().enumerate() {
-            if i > 0 {
-                all.push(instruction(COPY_TO_X, 0));
-            }
-            all.push(load(place));
-            if i > 0 {
-                all.push(instruction(XOR_X, 0));
-            }
-        }
-    } else {
-        all.push(load(SOURCE_V4));
+    for (place, factor) in words.iter().zip(steering.factors) {
+        // What is read at a negative place is read from a header; the offset is meant to wrap.
+        let load = instruction(LOAD, (libc::SKF_NET_OFF + place) as u32);
+        all.extend([
+            load,
+            instruction(MULTIPLY, factor),
+            instruction(ADD_X, 0),
+            instruction(COPY_TO_X, 0),
+        ]);
     }
-    for shift in [16, 15] {
+    all.push(instruction(ADD, steering.offset));
+    for (shift, factor) in [16, 15].into_iter().zip(steering.rounds) {
         all.extend([
             instruction(COPY_TO_X, 0),
             instruction(SHIFT, shift),
             instruction(XOR_X, 0),
-            instruction(MULTIPLY, STEER_FACTOR),
+            instruction(MULTIPLY, factor),
         ]);
     }
     all.extend([
         instruction(SHIFT, 16),
-        instruction(REMAINDER, count),
+        instruction(REMAINDER, steering.count() as u32),
         instruction(RETURN, 0),
     ]);
     all
@@ -63,11 +62,12 @@ pub(super) fn program(v6: bool, count: u32) -> Vec<Instruction> {
 mod tests {
     use super::super::steer_group;
     use crate::net::options;
+    use crate::sys::random::KernelRandom;
     use socket2::{SockAddr, Socket};
     use std::io::ErrorKind;
     use std::net::{IpAddr, SocketAddr, UdpSocket};
     use std::time::Duration;
-    use truechimer_engine::server::steer;
+    use truechimer_engine::server::Steering;
 
     /// Sockets of a group on a free port of the loopback interface.
     fn group(any: SocketAddr, count: usize) -> Vec<Socket> {
@@ -85,8 +85,10 @@ mod tests {
 
     /// Every client's requests go to its worker, and none to the socket behind those of the workers.
     fn check(any: &str, clients: &[IpAddr], count: usize) {
+        let steering = Steering::new(count, &mut KernelRandom::new());
         let sockets = group(any.parse().unwrap(), count + 1);
-        steer_group(&sockets[..count], sockets[0].local_addr().unwrap().is_ipv6()).unwrap();
+        let v6 = sockets[0].local_addr().unwrap().is_ipv6();
+        steer_group(&sockets[..count], v6, &steering).unwrap();
         let to = sockets[0].local_addr().unwrap().as_socket().unwrap();
         let mut used = vec![0; count];
         for client in clients {
@@ -94,7 +96,7 @@ mod tests {
             for _ in 0..2 {
                 let socket = UdpSocket::bind((*client, 0)).unwrap();
                 socket.send_to(b"request", to).unwrap();
-                let own = UdpSocket::from(sockets[steer(*client, count)].try_clone().unwrap());
+                let own = UdpSocket::from(sockets[steering.worker(*client)].try_clone().unwrap());
                 own.set_nonblocking(false).unwrap();
                 own.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
                 let mut buffer = [0; 16];
@@ -108,7 +110,7 @@ mod tests {
                 assert_eq!((length, from), (7, socket.local_addr().unwrap()));
                 own.set_nonblocking(true).unwrap();
             }
-            used[steer(*client, count)] += 1;
+            used[steering.worker(*client)] += 1;
         }
         assert!(
             clients.len() < 8 * count || used.iter().all(|&used| used > 0),

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::thread::sleep;
 use std::time::Duration;
 use truechimer_engine::io::SocketId;
-use truechimer_engine::server::{Worker, steer};
+use truechimer_engine::server::{Steering, Worker};
 
 /// Most sockets: there is one for each family.
 const MAX_SOCKETS: usize = 4;
@@ -49,8 +49,7 @@ struct Seen {
 /// All that belongs to a worker's thread.
 pub(super) struct Thread {
     worker: Worker,
-    /// Number of workers.
-    count: usize,
+    steering: Steering,
     reader: Reader,
     letters: Letters,
     backlog: Backlog,
@@ -84,7 +83,7 @@ impl Drop for AbortOnPanic {
 impl Thread {
     pub(super) fn new(
         worker: Worker,
-        count: usize,
+        steering: Steering,
         reader: Reader,
         letters: Letters,
         backlog: Backlog,
@@ -92,7 +91,7 @@ impl Thread {
     ) -> Self {
         Self {
             worker,
-            count,
+            steering,
             reader,
             letters,
             backlog,
@@ -210,10 +209,10 @@ impl Thread {
         if published.is_valid_at(now) {
             self.backlog
                 .read_cards(&self.frames, published, now, || self.responder.cards());
-            let (index, count) = (self.worker.index(), self.count);
+            let (index, steering) = (self.worker.index(), &self.steering);
             let mut server = self.worker.server(published, now);
             self.responder.admit(&mut server, &self.frames, now.raw, |from| {
-                steer(from, count) == index
+                steering.worker(from) == index
             });
             let is_current = || current.holds();
             if !self
