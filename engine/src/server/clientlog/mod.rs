@@ -97,11 +97,8 @@ impl Record {
             .last_hit
             .iter()
             .filter(|&&hit| hit != 0)
-            .map(|&hit| now.wrapping_sub(hit));
-        // What is after now (the clock was stepped back) is young.
-        ages.map(|age| if age > i32::MAX as u32 { 0 } else { age })
-            .min()
-            .unwrap_or(u32::MAX)
+            .map(|&hit| age(hit, now));
+        ages.min().unwrap_or(u32::MAX)
     }
 
     fn total_hits(&self) -> u64 {
@@ -333,13 +330,9 @@ impl ClientLog {
             drops: record.drops.map(u32::from),
             interval: record.rate.map(interval_of_rate),
             timeout_interval: interval_of_rate(record.timeout_rate),
-            last_hit_ago: record.last_hit.map(|hit| {
-                if hit == 0 {
-                    u32::MAX
-                } else {
-                    now.wrapping_sub(hit) >> 4
-                }
-            }),
+            last_hit_ago: record
+                .last_hit
+                .map(|hit| if hit == 0 { u32::MAX } else { age(hit, now) >> 4 }),
         })
     }
 
@@ -527,6 +520,13 @@ fn next_rate(rate: i8, interval: u32) -> i8 {
         old
     };
     new as i8
+}
+
+/// How long ago a request was, both in 1/16 s. One after now is young: it came to another thread since, or the clock was
+/// stepped back.
+fn age(hit: u32, now: u32) -> u32 {
+    let age = now.wrapping_sub(hit);
+    if age > i32::MAX as u32 { 0 } else { age }
 }
 
 /// log2 s between requests; 127: not known.

@@ -104,6 +104,8 @@ fn rates_and_times_are_reported() {
         (report.interval[0], report.last_hit_ago[0], report.hits[0]),
         (6, 7, 20)
     );
+    // A thread that asks for the time before another one has a request.
+    assert_eq!(reports(&log, at(64 * 19 - 1))[0].last_hit_ago[0], 0);
     log.reset(0);
     let report = reports(&log, at(64 * 19 + 7))[0];
     assert_eq!((report.hits, report.interval[0]), ([0; 3], 6));
