@@ -474,11 +474,7 @@ impl Engine {
     /// Our own stratum is below 16, by a source or by `local` mode: exit status of `-t`.
     pub fn is_synchronised(&mut self, now: Now) -> bool {
         let (cooked, _) = self.discipline.clock.cook(now.raw);
-        self.discipline
-            .reference
-            .served(cooked, now.mono, &mut *self.random)
-            .stratum
-            < 16
+        self.discipline.reference.served(cooked, now.mono).stratum < 16
     }
 
     /// Ends in good order: what is left of a slew is dropped, dump files and the drift file are handed to the

@@ -197,7 +197,7 @@ impl Serving {
         bytes: &[u8],
         rx: &Stamp,
     ) {
-        let view = snapshot(discipline, &self.access, keys, self.answers, random, now);
+        let view = snapshot(discipline, &self.access, keys, self.answers, now);
         if let Verdict::Reply(reply) = admit(&view, &mut self.shard, random, bytes, from, rx) {
             self.push(Pending::Reply { on, from, to, reply });
         }
@@ -212,7 +212,7 @@ impl Serving {
         now: Now,
     ) -> Option<Output> {
         while let Some(packet) = self.pending.pop_front() {
-            let view = snapshot(discipline, &self.access, keys, self.answers, random, now);
+            let view = snapshot(discipline, &self.access, keys, self.answers, now);
             let output = match packet {
                 Pending::Reply { on, from, to, reply } => {
                     let Some(built) = reply.build(&view, &mut self.shard, random, now.raw) else {
@@ -264,7 +264,7 @@ impl Serving {
         random: &'a mut dyn Random,
         now: Now,
     ) -> Server<'a> {
-        let view = snapshot(discipline, &self.access, keys, self.answers, random, now);
+        let view = snapshot(discipline, &self.access, keys, self.answers, now);
         Server::new(view, cards, &mut self.shard, random)
     }
 
@@ -305,7 +305,7 @@ impl Engine {
         } = self;
         // Serving may activate local mode, which all workers have to know; the distance is never less than now.
         let at = discipline.clock.cook(now.raw).0;
-        discipline.served(at, now.mono, &mut *self.random);
+        discipline.served(at, now.mono);
         serving.publisher.publish(
             discipline.served_time(),
             serving.answers,
@@ -322,11 +322,10 @@ fn snapshot<'a>(
     access: &'a AccessList,
     keys: &'a Keys,
     answers: Answers,
-    random: &mut dyn Random,
     now: Now,
 ) -> Snapshot<'a> {
     let time = discipline.served_time();
     let at = time.cook.cook(now.raw).0;
-    let served = discipline.served(at, now.mono, random);
+    let served = discipline.served(at, now.mono);
     Snapshot::new(&time, at, served, answers, access, keys)
 }

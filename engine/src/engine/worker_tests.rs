@@ -4,6 +4,7 @@ use super::*;
 use crate::auth::Keys;
 use crate::config::{AccessRule, LeapMode, LocalMode, MakeStep, NetworkConfig, SmoothTime, Subnet};
 use crate::io::Origin;
+use crate::random::Seeded;
 use crate::server::{Answer, Published, Question, Worker};
 use crate::sync::sample::Leap;
 use crate::sync::testing::{SimClock, World};
@@ -344,6 +345,38 @@ fn serving() -> Fixture {
     let mut fixture = Fixture::new(config);
     fixture.publish();
     fixture
+}
+
+#[test]
+fn threads_with_other_random_numbers_tell_the_same_reference_time() {
+    let mut fixture = serving();
+    // Only then do we know our own packets when they come back to us.
+    fixture.worker = Worker::new(&Config::default().network, 0, 1, Box::new(Seeded::new(9)));
+    let mut told = Vec::new();
+    for wait in [0.0, 1.0, 3.0, 30.0, 40.0, 64.0, 65.0, 1000.0, 86_400.0] {
+        fixture.happen(&Event::Wait(wait));
+        fixture.publish();
+        let Fixture {
+            engine,
+            kernel,
+            worker,
+            published,
+            ..
+        } = &mut fixture;
+        let now = kernel.now();
+        let by_main = engine.server(now, kernel).view().served.ref_time;
+        let by_worker = worker
+            .server(published.as_ref().unwrap(), now)
+            .view()
+            .served
+            .ref_time;
+        assert_eq!(by_worker, by_main);
+        let age = engine.discipline.clock.cook(now.raw).0 - by_main;
+        assert!((1.0..=64.0).contains(&age), "{age}");
+        told.push(by_main);
+    }
+    told.dedup();
+    assert!((5..9).contains(&told.len()), "{told:?}");
 }
 
 /// Timestamps that both have saved.

@@ -3,7 +3,6 @@
 use super::access::AccessList;
 use super::answer::{Answers, Snapshot};
 use crate::auth::Keys;
-use crate::random::Random;
 use crate::sync::cards::Cards;
 use crate::sync::discipline::jump;
 use crate::sync::kernel::Change;
@@ -63,14 +62,9 @@ impl Published {
     }
 
     /// What is served at `now`; `time` is [`Self::time`] with what serving has left in it.
-    pub(super) fn snapshot<'a>(
-        &'a self,
-        time: &mut ServedTime,
-        random: &mut dyn Random,
-        now: Now,
-    ) -> Snapshot<'a> {
+    pub(super) fn snapshot<'a>(&'a self, time: &mut ServedTime, now: Now) -> Snapshot<'a> {
         let at = time.cook.cook(now.raw).0;
-        let served = time.reference.served(at, now.mono, random);
+        let served = time.reference.served(at, now.mono);
         Snapshot::new(time, at, served, self.answers, &self.access, &self.keys)
     }
 }
@@ -99,7 +93,7 @@ impl Publisher {
         now: Now,
     ) -> bool {
         let Some(last) = &self.last else { return true };
-        !last.time.tells_the_same(time)
+        last.time != *time
             || self.changes.count != last.changes.count
             || !Arc::ptr_eq(access, &last.access)
             || !Arc::ptr_eq(keys, &last.keys)

@@ -72,7 +72,7 @@ impl Worker {
             shard, random, seen, ..
         } = self;
         let seen = Seen::of(seen, published, shard);
-        let view = published.snapshot(&mut seen.time, &mut **random, now);
+        let view = published.snapshot(&mut seen.time, now);
         Server::new(view, published.cards(), shard, &mut **random)
     }
 

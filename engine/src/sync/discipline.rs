@@ -274,8 +274,8 @@ impl Discipline {
     }
 
     /// What to tell clients at cooked time `at`.
-    pub fn served(&mut self, at: Cooked, mono: Mono, random: &mut dyn Random) -> Served {
-        self.reference.served(at, mono, random)
+    pub fn served(&mut self, at: Cooked, mono: Mono) -> Served {
+        self.reference.served(at, mono)
     }
 
     /// All that serving takes, good until something changes. What is told at a moment is to be asked with

@@ -188,12 +188,7 @@ fn a_jump_is_an_unknown_step() {
     fixture.texts();
     let now = fixture.world.kernel.now();
     let cooked = fixture.cooked();
-    assert!(
-        fixture
-            .discipline
-            .served(cooked, now.mono, &mut fixture.world.random)
-            .synchronised
-    );
+    assert!(fixture.discipline.served(cooked, now.mono).synchronised);
     fixture.world.kernel.jump(9.0);
     fixture.event(|_, _| ());
     assert!(fixture.texts().is_empty());
@@ -208,12 +203,7 @@ fn a_jump_is_an_unknown_step() {
     });
     assert_eq!(fixture.texts()[0], "Backward time jump detected!");
     assert_eq!(fixture.discipline.sources.stats(SOURCE).unwrap().samples(), 0);
-    assert!(
-        !fixture
-            .discipline
-            .served(cooked, now.mono, &mut fixture.world.random)
-            .synchronised
-    );
+    assert!(!fixture.discipline.served(cooked, now.mono).synchronised);
     fixture.world.kernel.jump(3600.0);
     fixture.event(|_, _| ());
     assert_eq!(fixture.texts()[0], "Forward time jump detected!");
@@ -239,12 +229,7 @@ fn resetting_all_sources_drops_the_slew_and_the_reference() {
     let now = fixture.world.kernel.now();
     near(fixture.discipline.clock.correction(now.raw), 0.0, 1e-12);
     let cooked = fixture.cooked();
-    assert!(
-        !fixture
-            .discipline
-            .served(cooked, now.mono, &mut fixture.world.random)
-            .synchronised
-    );
+    assert!(!fixture.discipline.served(cooked, now.mono).synchronised);
     assert!(fixture.texts().contains(&"Reset all sources".to_owned()));
 }
 

@@ -99,7 +99,12 @@ impl Reference {
             keep_drift: config.files.drift_file.is_some(),
             mode: Mode::Normal,
             ended: None,
-            model: ReferenceModel::new(clock.max_clock_error(), cx.now.mono, config.network.local),
+            model: ReferenceModel::new(
+                clock.max_clock_error(),
+                cx.now.mono,
+                config.network.local,
+                cx.random.bits64(),
+            ),
             address: None,
             freq_sd: 0.0,
             offset_sd: 0.0,

@@ -85,7 +85,7 @@ impl Fixture {
 
     fn served(&mut self) -> super::served::Served {
         let (at, mono) = (self.now(), self.world.kernel.now().mono);
-        self.reference.served(at, mono, &mut self.world.random)
+        self.reference.served(at, mono)
     }
 
     fn texts(&mut self) -> Vec<String> {

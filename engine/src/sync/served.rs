@@ -8,7 +8,7 @@ use super::reference::Reference;
 use super::sample::Leap;
 use super::smooth::Smooth;
 use crate::config::LocalMode;
-use crate::random::Random;
+use crate::random::{Random, Seeded};
 use crate::time::{Cooked, FastBy, Mono, Ppm, SlowBy};
 use std::net::IpAddr;
 
@@ -16,8 +16,8 @@ use std::net::IpAddr;
 pub const LOCAL_REFID: u32 = 0x7f7f_0101;
 /// Stratum of an unsynchronised server.
 const UNSYNCHRONISED_STRATUM: u8 = 16;
-/// In local mode the reference time is renewed when it is older than this, s.
-const LOCAL_REF_AGE: f64 = 64.0;
+/// How long a reference time of local mode is told, s.
+const LOCAL_REF_PERIOD: u64 = 62;
 
 /// Parameters of our time as they go into NTP packets.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -76,17 +76,20 @@ pub struct TrackingReport {
 pub(super) struct Local {
     pub(super) config: Option<LocalMode>,
     activated: bool,
-    ref_time: Cooked,
+    /// Decides on the reference times.
+    seed: u64,
 }
 
 impl Local {
-    /// A reference time that says "just now", renewed seldom so that it does not tell our reading habits.
-    fn ref_time(&mut self, now: Cooked, random: &mut dyn Random) -> Cooked {
-        let age = now - self.ref_time;
-        if !(1.0..=LOCAL_REF_AGE).contains(&age) {
-            self.ref_time = now.plus(-1.0 - random.uniform());
-        }
-        self.ref_time
+    /// A reference time that says "just now": 1 s old at least, and replaced before it is 64 s old, so that it does not tell
+    /// our reading habits. The same for all who ask at a time, in whichever thread: we know our own packets by it.
+    fn ref_time(&self, now: Cooked) -> Cooked {
+        let phase = self.seed % LOCAL_REF_PERIOD;
+        let seconds = now.sec().wrapping_add(phase as i64);
+        let period = seconds.div_euclid(LOCAL_REF_PERIOD as i64);
+        let start = now.sec() - seconds.rem_euclid(LOCAL_REF_PERIOD as i64);
+        let more = Seeded::new(self.seed ^ period as u64).bits32() % 1_000_000_000;
+        Cooked::new(start, 0).plus_nanos(-1_000_000_000 - i64::from(more))
     }
 }
 
@@ -113,8 +116,8 @@ pub struct ReferenceModel {
 }
 
 impl ReferenceModel {
-    /// No reference yet.
-    pub(super) fn new(max_clock_error: f64, now: Mono, local: Option<LocalMode>) -> Self {
+    /// No reference yet. `seed`, random, is for the reference times of local mode.
+    pub(super) fn new(max_clock_error: f64, now: Mono, local: Option<LocalMode>, seed: u64) -> Self {
         Self {
             synchronised: false,
             leap: Leap::Unsynchronised,
@@ -130,7 +133,7 @@ impl ReferenceModel {
             local: Local {
                 config: local,
                 activated: false,
-                ref_time: Cooked::default(),
+                seed,
             },
         }
     }
@@ -145,7 +148,7 @@ impl ReferenceModel {
     }
 
     /// What to tell clients at cooked time `at`.
-    pub fn served(&mut self, at: Cooked, mono: Mono, random: &mut dyn Random) -> Served {
+    pub fn served(&mut self, at: Cooked, mono: Mono) -> Served {
         let (dispersion, waited) = if self.synchronised {
             let since = self.ref_time.map_or(0.0, |ref_time| at - ref_time);
             (
@@ -182,7 +185,7 @@ impl ReferenceModel {
                 leap: Leap::Normal,
                 stratum: local.stratum,
                 refid: LOCAL_REFID,
-                ref_time: self.local.ref_time(at, random),
+                ref_time: self.local.ref_time(at),
                 root_delay: 0.0,
                 root_dispersion: 0.0,
             },
@@ -198,13 +201,9 @@ impl ReferenceModel {
         }
     }
 
-    /// Takes over what serving by an older copy has left in it: that local mode was activated once, and the
-    /// reference time that it tells.
+    /// Takes over what serving by an older copy has left in it: that local mode was activated once.
     pub fn adopt(&mut self, older: &Self) {
         self.local.activated |= older.local.activated;
-        if !older.local.ref_time.is_zero() {
-            self.local.ref_time = older.local.ref_time;
-        }
     }
 }
 
@@ -228,14 +227,6 @@ pub struct ServedTime {
 }
 
 impl ServedTime {
-    /// Equal in all that matters to others: not in the reference time that local mode has told last.
-    #[must_use]
-    pub fn tells_the_same(&self, other: &Self) -> bool {
-        let mut other = *other;
-        other.reference.local.ref_time = self.reference.local.ref_time;
-        *self == other
-    }
-
     /// Served minus cooked time (s) at cooked time `at`: what smoothing adds; 0 without it.
     #[must_use]
     pub fn smoothing_offset(&self, at: Cooked) -> f64 {
@@ -260,15 +251,15 @@ impl Reference {
     }
 
     /// What to tell clients at cooked time `at`.
-    pub fn served(&mut self, at: Cooked, mono: Mono, random: &mut dyn Random) -> Served {
+    pub fn served(&mut self, at: Cooked, mono: Mono) -> Served {
         self.model.leap = self.leaps.told();
-        self.model.served(at, mono, random)
+        self.model.served(at, mono)
     }
 
     /// The `tracking` report, of a fresh reading of the clock.
     pub fn tracking(&mut self, cx: &mut Cx<'_>, clock: &LocalClock) -> TrackingReport {
         let raw = cx.kernel.now().raw;
-        let served = self.served(clock.cook(raw).0, cx.now.mono, cx.random);
+        let served = self.served(clock.cook(raw).0, cx.now.mono);
         let silent = served.stratum == UNSYNCHRONISED_STRATUM && !served.synchronised;
         let (residual, skew) = if served.synchronised {
             (self.model.residual, self.model.skew)

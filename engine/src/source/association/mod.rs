@@ -44,7 +44,7 @@ impl Env<'_, '_> {
     /// What we tell others about our time now.
     fn served(&mut self) -> Served {
         let cx = &mut *self.cx;
-        self.discipline.served(cx.cooked, cx.now.mono, cx.random)
+        self.discipline.served(cx.cooked, cx.now.mono)
     }
 }
 

@@ -431,9 +431,11 @@ fn with_a_quantile_the_first_reply_fails_test_c() {
         fast(c);
         c.max_delay_quant = 0.9;
     });
-    sim.run(3.0);
+    sim.run(20.0);
     assert_eq!(tests(&sim.node().lines[0].1), "111 111 1101");
-    assert_eq!(tests(&sim.node().lines[1].1), "111 111 1111");
+    // Each of the others does by chance.
+    let passed = |line: &&(f64, Measurement)| tests(&line.1) == "111 111 1111";
+    assert!(sim.node().lines.iter().filter(passed).count() > 3);
 }
 
 #[test]
@@ -457,7 +459,7 @@ fn copy_takes_over_stratum_and_reference() {
     });
     sim.run(10.0);
     let node = sim.node();
-    let served = node.event(|_, cx, d| d.served(cx.cooked, cx.now.mono, cx.random));
+    let served = node.event(|_, cx, d| d.served(cx.cooked, cx.now.mono));
     assert_eq!((served.stratum, served.refid), (2, 0xc633_6401));
 }
 
