@@ -54,14 +54,20 @@ fn clients(daemon: &Instance) -> BTreeMap<IpAddr, u64> {
     all
 }
 
-/// Sockets on port 123 (one line each in the kernel's table), and the datagrams that they had no room for.
+/// Sockets on port 123 and the datagrams that they had no room for.
 fn sockets(namespace: &Namespace) -> (usize, u64) {
+    sockets_on(namespace, 123)
+}
+
+/// Sockets on this port (one line each in the kernel's table), and the datagrams that they had no room for.
+fn sockets_on(namespace: &Namespace, port: u16) -> (usize, u64) {
+    let port = format!(":{port:04X} ");
     let tables = namespace.enter(|| {
         ["udp", "udp6"].map(|table| fs::read_to_string(format!("/proc/thread-self/net/{table}")).unwrap())
     });
     let lines = tables.iter().flat_map(|table| table.lines());
     let drops = lines
-        .filter(|line| line.contains(":007B "))
+        .filter(|line| line.contains(&port))
         .map(|line| line.split_whitespace().last().unwrap().parse::<u64>().unwrap());
     let drops: Vec<_> = drops.collect();
     (drops.len(), drops.iter().sum())
@@ -85,6 +91,17 @@ fn load(namespace: &Namespace, server: SocketAddr, clients: Clients, rate: Rate,
     let report = load.run(rate, time, PATIENCE).expect("load");
     report.assert_right();
     report
+}
+
+#[test]
+fn messages_of_ptp_are_for_the_main_thread() {
+    let namespace = Namespace::new();
+    let _daemon = server(&namespace, "ptpport 319").start();
+    // On the server's port a plain request is answered, on this one it must be inside a message.
+    assert_eq!(
+        (sockets(&namespace), sockets_on(&namespace, 319)),
+        ((6, 0), (2, 0))
+    );
 }
 
 #[test]

@@ -100,9 +100,20 @@ pub enum SocketSpec {
     Bound {
         /// Address and port.
         local: SocketAddr,
-        /// Serves clients: `SO_BROADCAST`, `binddevice` instead of `bindacqdevice`.
-        server: bool,
+        /// For whom.
+        role: Role,
     },
+}
+
+/// What a bound socket is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// Requests of ours (`acquisitionport`): `bindacqdevice`.
+    Client,
+    /// The server's clients (`port`): `SO_BROADCAST`, `binddevice`. Several threads may share it.
+    Server,
+    /// NTP in messages of PTP (`ptpport`), for requests of both sides: as the server's, but for one thread alone.
+    Ptp,
 }
 
 /// Where a command came from, and where its reply goes.

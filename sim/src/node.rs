@@ -11,7 +11,7 @@ use truechimer_engine::config::{
 };
 use truechimer_engine::engine::{Engine, Mode, StartError};
 use truechimer_engine::event::{Event, record::Record};
-use truechimer_engine::io::{Mail, SocketId, SocketSpec};
+use truechimer_engine::io::{Mail, Role, SocketId, SocketSpec};
 
 /// First port of sockets that don't ask for one.
 pub(crate) const EPHEMERAL: u16 = 32_768;
@@ -185,9 +185,9 @@ impl Node {
                     remote: Some(remote),
                 }
             }
-            SocketSpec::Bound { local, server } => {
+            SocketSpec::Bound { local, role } => {
                 // There is only one address family in this world.
-                if local.is_ipv6() || server && self.no_server_sockets {
+                if local.is_ipv6() || role == Role::Server && self.no_server_sockets {
                     return false;
                 }
                 Socket {

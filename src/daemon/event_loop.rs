@@ -20,7 +20,7 @@ use tokio::task::yield_now;
 use truechimer_engine::config::{AddressFamily, Config, source_files};
 use truechimer_engine::engine::Engine;
 use truechimer_engine::event::{Event, Severity};
-use truechimer_engine::io::{FileJob, Input, Output, SocketId, SocketSpec};
+use truechimer_engine::io::{FileJob, Input, Output, Role, SocketId, SocketSpec};
 use truechimer_engine::time::{Mono, Now, Raw};
 
 /// Batches taken from one socket before others get their turn.
@@ -99,10 +99,11 @@ impl Daemon {
             match output {
                 Output::Open { socket, spec } => {
                     let counts = match spec {
-                        SocketSpec::Bound { local, server: true } => {
-                            all_permanent && Some(local.port()) == port
-                        }
-                        SocketSpec::Bound { .. } => true,
+                        SocketSpec::Bound { role, .. } => match role {
+                            Role::Client => true,
+                            Role::Server => all_permanent,
+                            Role::Ptp => false,
+                        },
                         SocketSpec::Client { .. } => false,
                     };
                     let done = self.open(socket, &spec);
@@ -472,7 +473,10 @@ impl Daemon {
         let Err(error) = self.sockets.open(socket, spec) else {
             return true;
         };
-        if let SocketSpec::Bound { local, server: true } = spec
+        if let SocketSpec::Bound {
+            local,
+            role: Role::Server | Role::Ptp,
+        } = spec
             && error.kind() != io::ErrorKind::Unsupported
         {
             logs::error(format_args!("Could not open NTP socket on {local}"));

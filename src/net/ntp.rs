@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use truechimer_engine::io::{HardwareStamp, Origin, SocketId, SocketSpec, Stamp, Token};
+use truechimer_engine::io::{HardwareStamp, Origin, Role, SocketId, SocketSpec, Stamp, Token};
 use truechimer_engine::time::{PhcReading, Raw};
 
 const RX_FLAGS: u32 = timestamping::SOFTWARE | timestamping::RX_SOFTWARE | timestamping::OPT_CMSG;
@@ -191,8 +191,10 @@ impl NtpSockets {
         let settings = &self.settings;
         let (address, device) = match spec {
             SocketSpec::Client { remote, .. } => (remote, &settings.client_device),
-            SocketSpec::Bound { local, server: false } => (local, &settings.client_device),
-            SocketSpec::Bound { local, server: true } => (local, &settings.device),
+            SocketSpec::Bound { local, role } => match role {
+                Role::Client => (local, &settings.client_device),
+                Role::Server | Role::Ptp => (local, &settings.device),
+            },
         };
         if !options::allows(settings.family, address) {
             return Err(io::ErrorKind::Unsupported.into());
@@ -212,12 +214,12 @@ impl NtpSockets {
                 connected = Some(*remote);
                 socket
             }
-            SocketSpec::Bound { local, server } => {
+            SocketSpec::Bound { local, role } => {
                 let socket = settings.socket(address, device.as_deref())?;
-                if *server {
+                if *role == Role::Server {
                     group = self.group(id, local);
                 }
-                self.bind(&socket, local, *server)?;
+                self.bind(&socket, local, *role != Role::Client)?;
                 socket
             }
         };

@@ -3,7 +3,7 @@
 use super::{Engine, StartError};
 use crate::auth::Keys;
 use crate::config::{AddressFamily, NetworkConfig};
-use crate::io::{Output, SocketId, SocketSpec, Stamp, Token};
+use crate::io::{Output, Role, SocketId, SocketSpec, Stamp, Token};
 use crate::random::Random;
 use crate::server::{
     AccessList, Answers, Broadcasts, DueBroadcast, PendingReply, Published, Publisher, Server, Shard,
@@ -118,7 +118,10 @@ impl Serving {
                 let local = SocketAddr::new(self.bind[i], self.port);
                 outputs.push_back(Output::Open {
                     socket,
-                    spec: SocketSpec::Bound { local, server: true },
+                    spec: SocketSpec::Bound {
+                        local,
+                        role: Role::Server,
+                    },
                 });
                 self.sockets[i] = Some(socket);
                 Some(self.sockets[i])

@@ -2,7 +2,7 @@
 
 use super::timers::Timers;
 use crate::config::NetworkConfig;
-use crate::io::{Output, SocketId, SocketSpec};
+use crate::io::{Output, Role, SocketId, SocketSpec};
 use crate::sync::SourceId;
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -88,7 +88,10 @@ impl Io {
             let bind = [config.bind_v4.map(IpAddr::V4), config.bind_v6.map(IpAddr::V6)];
             for (i, any) in ANY.into_iter().enumerate() {
                 let local = SocketAddr::new(bind[i].unwrap_or(any), config.ptp_port);
-                io.ptp[i] = Some(io.open(SocketSpec::Bound { local, server: true }));
+                io.ptp[i] = Some(io.open(SocketSpec::Bound {
+                    local,
+                    role: Role::Ptp,
+                }));
             }
         }
         io
@@ -97,7 +100,10 @@ impl Io {
     fn open_permanent(&mut self, port: u16) {
         for (i, any) in ANY.into_iter().enumerate() {
             let local = SocketAddr::new(self.local[i].unwrap_or(any), port);
-            self.permanent[i] = Some(self.open(SocketSpec::Bound { local, server: false }));
+            self.permanent[i] = Some(self.open(SocketSpec::Bound {
+                local,
+                role: Role::Client,
+            }));
         }
     }
 
