@@ -6,7 +6,8 @@ use crate::clock::{SystemClock, read_temperature, write_drift};
 use crate::config_files::ConfigFiles;
 use crate::logs::{self, LogFiles, MessageLog};
 use crate::net::{
-    Arrival, CommandSockets, Key, NtpSockets, Publication, Resolver, Responder, Signed, Signer, Wake, Wakes,
+    Arrival, CommandSockets, Key, NtpSockets, Pace, Publication, Resolver, Responder, Signed, Signer, Wake,
+    Wakes,
 };
 use crate::sys::error::reason;
 use crate::sys::socket::{Batch, Queue, Received};
@@ -165,7 +166,7 @@ impl Daemon {
         until_ready: bool,
     ) -> Result<(), Fatal> {
         let mut batch = Batch::new();
-        let mut responder = Responder::new();
+        let mut responder = Responder::new(Pace::alone());
         loop {
             self.work_off()?;
             if self.ending.is_some() || until_ready && self.engine.is_ready() {

@@ -22,6 +22,7 @@ pub use helper::Answer;
 pub use inherited::Inherited;
 pub use ntp::{Arrival, NtpSockets, Serving};
 pub use options::Settings;
+pub use pace::Pace;
 pub use resolver::Resolver;
 pub use responder::Responder;
 pub use signer::{Signed, Signer};

@@ -58,23 +58,17 @@ pub struct Responder {
     sending: i64,
 }
 
-impl Default for Responder {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Responder {
     /// Empty buffers.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(pace: Pace) -> Self {
         Self {
             datagrams: Datagrams::new(),
             pending: Vec::with_capacity(MANY),
             done: 0,
             others: Vec::with_capacity(MANY),
             limit: MIN_LIMIT,
-            pace: Pace::default(),
+            pace,
             stamps_due: false,
             stamp_missing: false,
             sending: 0,
@@ -317,7 +311,7 @@ mod tests {
             (request[0], request[47]) = (4 << 3 | 3, i);
             client.send_to(&request, server.local_addr().unwrap()).unwrap();
         }
-        let mut responder = Responder::new();
+        let mut responder = Responder::new(Pace::alone());
         responder.limit = MANY;
         assert!(responder.take(server.as_fd(), Queue::Data));
         let now = crate::sys::clock::now();

@@ -6,6 +6,7 @@ use super::publication::Reader;
 use crate::logs;
 use crate::net::departures::Departures;
 use crate::net::hardware::Frames;
+use crate::net::pace::Pace;
 use crate::net::responder::Responder;
 use crate::sys::clock;
 use crate::sys::socket::Queue;
@@ -59,6 +60,10 @@ pub(super) struct Thread {
     frames: Frames,
     /// A batch from this socket is not answered completely, as the clock was changed.
     unfinished: Option<SocketId>,
+    /// By place of the socket: it is to be looked at.
+    ready: [bool; MAX_SOCKETS],
+    /// By place of the socket: it had something when it was looked at last.
+    busy: [bool; MAX_SOCKETS],
     /// By place of the socket: something was announced on its error queue.
     errors: [bool; MAX_SOCKETS],
     /// Something was announced.
@@ -96,9 +101,11 @@ impl Thread {
             letters,
             backlog,
             sockets: Vec::with_capacity(MAX_SOCKETS),
-            responder: Responder::new(),
+            responder: Responder::new(Pace::shared()),
             frames,
             unfinished: None,
+            ready: [true; MAX_SOCKETS],
+            busy: [false; MAX_SOCKETS],
             errors: [false; MAX_SOCKETS],
             announced: false,
             futile: 0,
@@ -117,10 +124,14 @@ impl Thread {
             let (mut all, mut wait) = (Seen::default(), None);
             let stamps_due = self.responder.stamps_due();
             for place in 0..self.sockets.len() {
-                if std::mem::take(&mut self.errors[place]) || stamps_due {
+                if std::mem::take(&mut self.errors[place]) || stamps_due && self.busy[place] {
                     all.any |= self.take_stamps(place);
                 }
+                if !self.ready[place] {
+                    continue;
+                }
                 let seen = self.take(place);
+                self.busy[place] = seen.any;
                 all.any |= seen.any;
                 all.more |= seen.more;
                 wait = self.responder.wait(clock::monotonic());
@@ -131,7 +142,9 @@ impl Thread {
             }
             let in_vain = std::mem::take(&mut self.announced) && !all.any;
             self.futile = if in_vain { self.futile + 1 } else { 0 };
-            if !all.more {
+            if all.more {
+                self.ready = [true; MAX_SOCKETS];
+            } else {
                 self.wait(wait);
             }
         }
@@ -141,9 +154,14 @@ impl Thread {
     fn read_mail(&mut self) -> bool {
         while let Ok(message) = self.letters.messages.try_recv() {
             match message {
-                Message::Open(socket) if self.sockets.len() < MAX_SOCKETS => self.sockets.push(socket),
+                Message::Open(socket) if self.sockets.len() < MAX_SOCKETS => {
+                    self.ready = [true; MAX_SOCKETS];
+                    self.sockets.push(socket);
+                }
                 Message::Open(_) => logs::error("Too many NTP sockets for a server thread"),
                 Message::Close(id, done) => {
+                    // Others come to another place.
+                    (self.ready, self.busy) = ([true; MAX_SOCKETS], [false; MAX_SOCKETS]);
                     self.sockets.retain(|socket| socket.id != id);
                     let _ = done.send(());
                 }
@@ -254,7 +272,7 @@ impl Thread {
         any
     }
 
-    /// Waits for messages, and for requests unless it is this long at most.
+    /// Waits for messages and requests. If it is this long at most, requests to busy sockets are left to collect.
     fn wait(&mut self, most: Option<Duration>) {
         if self.futile > MAX_FUTILE {
             self.futile = 0;
@@ -262,25 +280,30 @@ impl Thread {
         }
         let bell = &self.letters.bell;
         // A socket that is not waited for costs the kernel nothing for what comes and goes.
-        let waited = if most.is_some() { 0 } else { self.sockets.len() };
+        let collecting = self.busy.map(|busy| busy && most.is_some());
         let mut all: [PollFd<'_>; 1 + MAX_SOCKETS] =
-            std::array::from_fn(|i| match i.checked_sub(1).and_then(|i| self.sockets.get(i)) {
-                Some(socket) => PollFd::new(socket.fd.as_fd(), PollFlags::POLLIN),
-                None => PollFd::new(bell.as_fd(), PollFlags::POLLIN),
-            });
-        let Some(used) = all.get_mut(..=waited) else {
-            return;
-        };
+            std::array::from_fn(|_| PollFd::new(bell.as_fd(), PollFlags::POLLIN));
+        let mut places = [0; MAX_SOCKETS];
+        let mut waited = 0;
+        for (place, socket) in self.sockets.iter().enumerate() {
+            if !collecting[place] {
+                places[waited] = place;
+                waited += 1;
+                all[waited] = PollFd::new(socket.fd.as_fd(), PollFlags::POLLIN);
+            }
+        }
+        let used = &mut all[..=waited];
         // What ends it early is a signal for the main thread.
         let _ = ppoll(used, most.map(TimeSpec::from_duration), None);
         let has = |fd: &PollFd<'_>, flag| fd.revents().is_some_and(|events| events.contains(flag));
-        let mut used = used.iter();
-        if used.next().is_some_and(|fd| has(fd, PollFlags::POLLIN)) {
+        if has(&used[0], PollFlags::POLLIN) {
             let _ = bell.read();
         }
-        for (errors, fd) in self.errors.iter_mut().zip(used) {
-            *errors = has(fd, PollFlags::POLLERR);
-            self.announced |= fd.any().unwrap_or(false);
+        self.ready = collecting;
+        for (fd, &place) in used[1..].iter().zip(&places) {
+            self.ready[place] = fd.any().unwrap_or(false);
+            self.errors[place] = has(fd, PollFlags::POLLERR);
+            self.announced |= self.ready[place];
         }
     }
 }
