@@ -135,6 +135,67 @@ impl Counters {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::NullClock;
+    use crate::sys::random::KernelRandom;
+    use truechimer_engine::config::{Config, HwTimestamp, RxFilter};
+    use truechimer_engine::engine::{Engine, EngineOptions};
+    use truechimer_engine::io::Input;
+    use truechimer_engine::sync::kernel::Clock;
+    use truechimer_engine::sync::reference::Start;
+
+    #[test]
+    fn the_clock_of_a_card_that_is_used_is_asked_for_once() {
+        let card = HwTimestamp {
+            interface: "eth0".to_owned(),
+            minpoll: 20,
+            maxpoll: None,
+            min_samples: 2,
+            max_samples: 16,
+            precision: 1e-7,
+            tx_comp: 0.0,
+            rx_comp: 0.0,
+            no_cross_timestamp: false,
+            rx_filter: RxFilter::Any,
+        };
+        let (mut clock, random) = (NullClock::new(1e-7), Box::new(KernelRandom::new()));
+        let (options, start) = (EngineOptions::default(), Start::default());
+        let mut engine = Engine::new(Config::default(), &options, &start, random, &mut clock).unwrap();
+        for interface in [3, 5] {
+            engine.add_hardware(interface, &card);
+        }
+        let (wakes, mut woken) = Wakes::new();
+        let mut backlog = Backlog::new(wakes, Arc::default());
+        let frames = Frames::new(&[3, 5]);
+        let mut asked = |published: &Published, now, used: &[u32]| {
+            backlog.read_cards(&frames, published, now, || used.iter().copied());
+            std::iter::from_fn(|| match woken.try_recv() {
+                Ok(Wake::Card(interface)) => Some(interface),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+        };
+        let now = clock.now();
+        let published = engine.publish(now);
+        for (used, wanted) in [
+            (&[][..], &[][..]),
+            (&[0, 7], &[]),
+            (&[0, 5, 5], &[5]),
+            (&[5], &[]),
+        ] {
+            assert_eq!(asked(&published, now, used), wanted, "{used:?}");
+        }
+        // It has been read, if in vain, and the other one has not.
+        let input = Input::Phc {
+            interface: 5,
+            readings: &[],
+            speed: None,
+        };
+        engine.handle(now, &mut clock, input);
+        assert!(engine.publication_due(now));
+        let published = engine.publish(now);
+        assert_eq!(asked(&published, now, &[5]), []);
+        assert_eq!(asked(&published, now, &[5, 3]), [3]);
+    }
 
     #[test]
     fn what_is_too_much_is_dropped_and_counted() {
