@@ -17,7 +17,6 @@ use crate::wire::command::{
     AccessList as List, Address, LocalSettings, Network, Parameter, Request, SourceMatch, SourceRef, Status,
     Subnet as WireSubnet,
 };
-use std::sync::Arc;
 
 impl Commands {
     /// Does what the request wants.
@@ -95,7 +94,7 @@ impl Commands {
                 subnet,
             } => self.change_access(cx, target, list, allow, all, subnet),
             Request::CheckAccess(List::Command, address) => Err(match address.ip() {
-                Some(ip) if self.access.allows(ip) => Status::AccessAllowed,
+                Some(ip) if self.access.verdicts().allows(ip) => Status::AccessAllowed,
                 _ => Status::AccessDenied,
             }),
             Request::MakeStep => target.discipline.clock.make_step(cx).map_err(|_| Status::Failed),
@@ -174,8 +173,7 @@ impl Commands {
         };
         let rule = AccessRule { allow, all, subnet };
         let access = match list {
-            // A copy for us if workers still read this one.
-            List::Ntp => Arc::make_mut(target.access),
+            List::Ntp => &mut *target.access,
             List::Command => &mut self.access,
         };
         access.apply(&rule).map_err(|_| Status::BadSubnet)?;

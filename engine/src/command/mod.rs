@@ -24,7 +24,6 @@ use bytes::Bytes;
 use clients::{Known, Wanted};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::sync::Arc;
 
 /// Everything that commands read and change, beside their own state.
 pub struct Target<'a> {
@@ -33,7 +32,7 @@ pub struct Target<'a> {
     /// NTP sources.
     pub manager: &'a mut Manager,
     /// Who may ask for the time.
-    pub access: &'a mut Arc<AccessList>,
+    pub access: &'a mut AccessList,
     /// Client log and counters of the server.
     pub shard: &'a mut Shard,
     /// Threads with shards of their own.
@@ -91,7 +90,7 @@ impl Commands {
                 true
             }
             Peer::Udp { remote, .. } => {
-                if !is_localhost(remote.ip()) && !self.access.allows(remote.ip()) {
+                if !is_localhost(remote.ip()) && !self.access.verdicts().allows(remote.ip()) {
                     return None;
                 }
                 false

@@ -26,7 +26,7 @@ pub(super) fn report(cx: &mut Cx<'_>, target: &mut Target<'_>, request: &Request
         Request::AuthData(address) => auth_data(target, address).map(Reply::Auth),
         Request::SourceName(address) => source_name(target, address).map(Reply::SourceName),
         Request::CheckAccess(List::Ntp, address) => Err(match address.ip() {
-            Some(ip) if target.access.allows(ip) => Status::AccessAllowed,
+            Some(ip) if target.access.verdicts().allows(ip) => Status::AccessAllowed,
             _ => Status::AccessDenied,
         }),
         // Features that this build does not have answer as a daemon built or configured without them.

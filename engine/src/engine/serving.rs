@@ -15,14 +15,13 @@ use crate::sync::kernel::Change;
 use crate::time::{Mono, Now};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 
 /// Packets that wait to be made; a driver that polls after every input never has more than a few.
 const MAX_PENDING: usize = 1024;
 
 /// The NTP server without its thread.
 pub(super) struct Serving {
-    pub(super) access: Arc<AccessList>,
+    pub(super) access: AccessList,
     pub(super) shard: Shard,
     port: u16,
     family: AddressFamily,
@@ -61,7 +60,7 @@ impl Serving {
         random: &mut dyn Random,
     ) -> Result<Self, StartError> {
         Ok(Self {
-            access: Arc::new(AccessList::new(&config.access)?),
+            access: AccessList::new(&config.access)?,
             shard: Shard::new(config, random),
             port,
             family,
@@ -104,9 +103,9 @@ impl Serving {
             AddressFamily::V6 => v6,
         };
         let allowed = if v6 {
-            self.access.any_v6()
+            self.access.verdicts().any_v6()
         } else {
-            self.access.any_v4()
+            self.access.verdicts().any_v4()
         };
         let users = sources + usize::from(allowed) + self.broadcasts.count(v6);
         self.users[i] = users;
@@ -298,7 +297,7 @@ impl Engine {
             publisher, access, ..
         } = &self.serving;
         let (time, cards) = (self.discipline.served_time(), self.hardware.cards());
-        publisher.is_due(&time, access, &self.keys, cards, now)
+        publisher.is_due(&time, access.verdicts(), &self.keys, cards, now)
     }
 
     /// What workers are to serve from now on. Nobody is told of it but the caller.
@@ -312,7 +311,7 @@ impl Engine {
         serving.publisher.publish(
             discipline.served_time(),
             serving.answers,
-            &serving.access,
+            serving.access.verdicts(),
             &self.keys,
             self.hardware.cards(),
             now,
@@ -330,5 +329,5 @@ fn snapshot<'a>(
     let time = discipline.served_time();
     let at = time.cook.cook(now.raw).0;
     let served = discipline.served(at, now.mono);
-    Snapshot::new(&time, at, served, answers, access, keys)
+    Snapshot::new(&time, at, served, answers, access.verdicts(), keys)
 }

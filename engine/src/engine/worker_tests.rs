@@ -131,7 +131,7 @@ impl Fixture {
                     all: true,
                     subnet: Subnet::Net(CLIENT.into(), bits),
                 };
-                Arc::make_mut(&mut engine.serving.access).apply(&rule).unwrap();
+                engine.serving.access.apply(&rule).unwrap();
             }
             Event::Keys => engine.set_keys(Keys::default()),
             Event::Wait(seconds) => {

@@ -1,6 +1,6 @@
 //! Judging requests (`spec/ntp.md` sections 3.3 and 5.1).
 
-use super::access::AccessList;
+use super::access::Verdicts;
 use super::clientlog::{ClientLog, Parts, Service};
 use super::interleaved::SavedTimestamps;
 use super::ratelimit::{Limit, Limiter};
@@ -45,7 +45,7 @@ pub struct Snapshot<'a> {
     /// There is a signing daemon: requests of MS-SNTP are answered.
     pub signs: bool,
     /// Who may ask.
-    pub access: &'a AccessList,
+    pub access: &'a Verdicts,
     /// Symmetric keys.
     pub keys: &'a Keys,
 }
@@ -67,7 +67,7 @@ impl<'a> Snapshot<'a> {
         at: Cooked,
         served: Served,
         Answers { ptp, signs }: Answers,
-        access: &'a AccessList,
+        access: &'a Verdicts,
         keys: &'a Keys,
     ) -> Self {
         Self {

@@ -19,7 +19,7 @@ pub mod steer;
 mod tests;
 pub mod worker;
 
-pub use access::{AccessList, BadSubnet};
+pub use access::{AccessList, BadSubnet, Verdicts};
 pub use answer::{Answers, ServerStats, Shard, Snapshot, Verdict, admit, admit_packet};
 pub use broadcast::{Broadcasts, DueBroadcast};
 pub use clientlog::{ClientLog, ClientReport, Service};

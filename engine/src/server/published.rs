@@ -1,6 +1,6 @@
 //! What worker threads answer from: a copy of all that the server needs, made anew after every change.
 
-use super::access::AccessList;
+use super::access::Verdicts;
 use super::answer::{Answers, Snapshot};
 use crate::auth::Keys;
 use crate::sync::cards::Cards;
@@ -24,7 +24,7 @@ pub struct Published {
     made: Now,
     pub(super) time: ServedTime,
     answers: Answers,
-    access: Arc<AccessList>,
+    access: Arc<Verdicts>,
     keys: Arc<Keys>,
     cards: Arc<Cards>,
     changes: Arc<Changes>,
@@ -87,7 +87,7 @@ impl Publisher {
     pub fn is_due(
         &self,
         time: &ServedTime,
-        access: &Arc<AccessList>,
+        access: &Arc<Verdicts>,
         keys: &Arc<Keys>,
         cards: &Arc<Cards>,
         now: Now,
@@ -106,7 +106,7 @@ impl Publisher {
         &mut self,
         time: ServedTime,
         answers: Answers,
-        access: &Arc<AccessList>,
+        access: &Arc<Verdicts>,
         keys: &Arc<Keys>,
         cards: &Arc<Cards>,
         now: Now,

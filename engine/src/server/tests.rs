@@ -105,7 +105,7 @@ impl Server {
             mono: self.mono,
             ptp: self.ptp,
             signs: self.signs,
-            access: &self.access,
+            access: self.access.verdicts(),
             keys: &self.keys,
         };
         f(&view, &mut self.shard, &mut self.random)
