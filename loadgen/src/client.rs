@@ -63,10 +63,15 @@ impl ServerClock {
     }
 }
 
+/// Scatters numbers below a power of two over all of them: any odd factor does, this one mixes well.
+const SCATTER: u32 = 0x9e37_79b1;
+
 /// All clients: one address each, from the first one upward.
 #[derive(Clone, Debug)]
 pub struct Clients {
     first: IpAddr,
+    /// The addresses are scattered over this many, less 1.
+    scattered: Option<u32>,
     all: Vec<Client>,
     pattern: Pattern,
     /// What the server's times are held against.
@@ -119,6 +124,7 @@ impl Clients {
     pub fn new(first: IpAddr, count: u32, pattern: Pattern) -> Self {
         Self {
             first,
+            scattered: None,
             all: vec![Client::default(); count.max(1) as usize],
             pattern,
             clock: ServerClock::Ours,
@@ -150,12 +156,26 @@ impl Clients {
         &self.all
     }
 
+    /// Scatters the addresses, and so the order in which they come, over two to this power (at most 2^31, at least as many
+    /// as there are clients).
+    #[must_use]
+    pub fn scattered(mut self, power: u32) -> Self {
+        let all = (1 << power) - 1;
+        assert!(self.all.len() - 1 <= all as usize, "more clients than addresses");
+        self.scattered = Some(all);
+        self
+    }
+
     /// Address of a client.
     #[must_use]
     pub fn address(&self, client: u32) -> IpAddr {
+        let place = match self.scattered {
+            Some(all) => client.wrapping_mul(SCATTER) & all,
+            None => client,
+        };
         match self.first {
-            IpAddr::V4(v4) => Ipv4Addr::from(u32::from(v4) + client).into(),
-            IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) + u128::from(client)).into(),
+            IpAddr::V4(v4) => Ipv4Addr::from(u32::from(v4) + place).into(),
+            IpAddr::V6(v6) => Ipv6Addr::from(u128::from(v6) + u128::from(place)).into(),
         }
     }
 

@@ -24,6 +24,8 @@ const LOAD_CPU: usize = 1;
 const CONFIG: &str = "allow\nlocal stratum 1\nclientloglimit 50000000\ncmdport 0";
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 123);
 const FIRST_CLIENT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 64, 0, 1));
+/// Where each client has a rule of its own, the addresses are scattered over two to this power.
+const SCATTERED: u32 = 22;
 
 struct Scenario {
     name: &'static str,
@@ -38,6 +40,8 @@ struct Scenario {
     longer: u32,
     /// More lines of our configuration.
     own: &'static str,
+    /// Access rules. Clients are then scattered.
+    rules: Rules,
     /// What the ratio of the processor time of a reply may be at most.
     target: Option<f64>,
 }
@@ -52,8 +56,37 @@ const PLAIN: Scenario = Scenario {
     floor: false,
     longer: 1,
     own: "",
+    rules: Rules::None,
     target: None,
 };
+
+/// Access rules in place of `allow`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Rules {
+    None,
+    /// One for the network of the clients, and nine more.
+    Few,
+    /// One for each client.
+    Many,
+}
+
+impl Rules {
+    fn lines(self, clients: &Clients, count: u32) -> String {
+        match self {
+            Self::None => String::new(),
+            Self::Few => {
+                let others: String = (1..10).map(|i| format!("\nallow 10.{}.0.0/16", 20 * i)).collect();
+                format!("deny\nallow 127.0.0.0/8{others}")
+            }
+            Self::Many => {
+                let each: String = (0..count)
+                    .map(|i| format!("\nallow {}", clients.address(i)))
+                    .collect();
+                format!("deny{each}")
+            }
+        }
+    }
+}
 
 const SCENARIOS: &[Scenario] = &[
     Scenario {
@@ -106,6 +139,18 @@ const SCENARIOS: &[Scenario] = &[
         rate: Rate::PerSecond(20e3),
         pattern: Pattern::Interleaved,
         target: Some(0.8),
+        ..PLAIN
+    },
+    Scenario {
+        name: "saturated, 100000 clients, 10 rules",
+        clients: 100_000,
+        rules: Rules::Few,
+        ..PLAIN
+    },
+    Scenario {
+        name: "saturated, 100000 clients, 100000 rules",
+        clients: 100_000,
+        rules: Rules::Many,
         ..PLAIN
     },
     Scenario {
@@ -285,13 +330,23 @@ fn number(name: &str, default: u64) -> u64 {
         .unwrap_or(default)
 }
 
+fn clients(scenario: &Scenario) -> Clients {
+    let clients = Clients::new(FIRST_CLIENT, scenario.clients, scenario.pattern);
+    match scenario.rules {
+        Rules::None => clients,
+        Rules::Few | Rules::Many => clients.scattered(SCATTERED),
+    }
+}
+
 fn subjects(scenario: &Scenario) -> Vec<Subject> {
+    let rules = scenario.rules.lines(&clients(scenario), scenario.clients);
+    let own = format!("{}\n{rules}", scenario.own);
     let mut all = vec![
-        Subject::daemon("ours", &release(), scenario.own),
-        Subject::daemon("chrony", &reference(), ""),
+        Subject::daemon("ours", &release(), &own),
+        Subject::daemon("chrony", &reference(), &rules),
     ];
     if let Some(programs) = earlier() {
-        all.push(Subject::daemon("earlier", &programs, scenario.own));
+        all.push(Subject::daemon("earlier", &programs, &own));
     }
     if scenario.floor {
         all.push(Subject::floor("informed", Floor::Informed));
@@ -305,10 +360,8 @@ fn run(scenario: &Scenario, rounds: u64, time: Duration) {
     let mut loads: Vec<Load> = subjects
         .iter()
         .map(|subject| {
-            let clients = Clients::new(FIRST_CLIENT, scenario.clients, scenario.pattern);
-            subject
-                .namespace
-                .enter(|| Load::new(SERVER, clients).expect("a socket"))
+            let load = || Load::new(SERVER, clients(scenario)).expect("a socket");
+            subject.namespace.enter(load)
         })
         .collect();
     let busy = scenario.busy.then(Busy::new);
