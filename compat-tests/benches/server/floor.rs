@@ -17,6 +17,8 @@ pub(crate) enum Floor {
     /// Also asks the kernel for what every NTP server needs: the time a request came in, and the address that it came
     /// to, from which it is answered.
     Informed,
+    /// Also asks for the time at which each reply leaves, and takes that from the error queue.
+    Stamped,
 }
 
 impl Floor {
@@ -25,13 +27,14 @@ impl Floor {
         match self {
             Self::Bare => "--floor-bare",
             Self::Informed => "--floor-informed",
+            Self::Stamped => "--floor-stamped",
         }
     }
 
     /// Which one this program was started as.
     pub(crate) fn chosen() -> Option<Self> {
         let first = std::env::args().nth(1)?;
-        [Self::Bare, Self::Informed]
+        [Self::Bare, Self::Informed, Self::Stamped]
             .into_iter()
             .find(|floor| first == floor.argument())
     }
@@ -41,17 +44,32 @@ impl Floor {
         let any = SocketAddr::from((Ipv4Addr::UNSPECIFIED, 123));
         let socket = UdpSocket::bind(any).expect("port 123");
         let fd = socket.as_fd();
-        if self == Self::Informed {
-            let flags = timestamping::SOFTWARE | timestamping::RX_SOFTWARE;
+        if self != Self::Bare {
+            let transmit = match self {
+                Self::Stamped => timestamping::TX_SOFTWARE,
+                _ => 0,
+            };
+            let flags = timestamping::SOFTWARE | timestamping::RX_SOFTWARE | transmit;
             set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags as i32).expect("timestamps");
             set_option(fd, libc::IPPROTO_IP, libc::IP_PKTINFO, 1).expect("packet information");
         }
         // As the daemon has it.
         set_option(fd, libc::SOL_SOCKET, libc::SO_RCVBUFFORCE, 1 << 20).expect("a receive buffer");
+        set_option(
+            fd,
+            libc::IPPROTO_IP,
+            libc::IP_MTU_DISCOVER,
+            libc::IP_PMTUDISC_PROBE,
+        )
+        .expect("no fragments");
         let mut all = Datagrams::new();
         loop {
             match all.receive(fd, Queue::Data, MANY) {
-                Ok(_) => self.answer(&mut all, &socket),
+                Ok(_) => {
+                    self.answer(&mut all, &socket);
+                    // Nothing is done with them.
+                    let _ = self == Self::Stamped && all.receive(fd, Queue::Error, MANY).is_ok();
+                }
                 Err(_) => {
                     let _ = poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], PollTimeout::NONE);
                 }
@@ -68,7 +86,7 @@ impl Floor {
             packet.copy_within(40..48, 24);
             packet[32..40].copy_from_slice(&(time | 1).to_be_bytes());
             packet[40..48].copy_from_slice(&(time & !1).to_be_bytes());
-            let from = (self == Self::Informed).then_some((Ipv4Addr::LOCALHOST.into(), 0));
+            let from = (self != Self::Bare).then_some((Ipv4Addr::LOCALHOST.into(), 0));
             all.queue(index, 48, from, None);
         }
         all.send(socket.as_fd());

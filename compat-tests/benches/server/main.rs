@@ -34,8 +34,8 @@ struct Scenario {
     pattern: Pattern,
     /// A process that never rests has the same processor.
     busy: bool,
-    /// The floor is measured, too: it has no way to wait for a batch, and knows basic requests only.
-    floor: bool,
+    /// Floors are measured, too. They have no way to wait for a batch, and give basic replies only.
+    floors: &'static [(&'static str, Floor)],
     /// How many times longer than the others each run is.
     longer: u32,
     /// More lines of our configuration.
@@ -53,12 +53,14 @@ const PLAIN: Scenario = Scenario {
     rate: Rate::PerSecond(2e6),
     pattern: Pattern::Basic,
     busy: false,
-    floor: false,
+    floors: &[],
     longer: 1,
     own: "",
     rules: Rules::None,
     target: None,
 };
+
+const FLOORS: &[(&str, Floor)] = &[("informed", Floor::Informed), ("bare", Floor::Bare)];
 
 /// Access rules in place of `allow`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,13 +93,13 @@ impl Rules {
 const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "saturated, 1 client",
-        floor: true,
+        floors: FLOORS,
         target: Some(0.92),
         ..PLAIN
     },
     Scenario {
         name: "saturated, 100000 clients",
-        floor: true,
+        floors: FLOORS,
         clients: 100_000,
         target: Some(0.92),
         ..PLAIN
@@ -106,7 +108,7 @@ const SCENARIOS: &[Scenario] = &[
         name: "1000/s",
         clients: 1000,
         rate: Rate::PerSecond(1e3),
-        floor: true,
+        floors: FLOORS,
         // Else there are too few replies.
         longer: 3,
         target: Some(1.05),
@@ -155,6 +157,7 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "interleaved, saturated",
+        floors: &[("stamped", Floor::Stamped)],
         clients: 4000,
         pattern: Pattern::Interleaved,
         target: Some(0.8),
@@ -348,10 +351,8 @@ fn subjects(scenario: &Scenario) -> Vec<Subject> {
     if let Some(programs) = earlier() {
         all.push(Subject::daemon("earlier", &programs, &own));
     }
-    if scenario.floor {
-        all.push(Subject::floor("informed", Floor::Informed));
-        all.push(Subject::floor("bare", Floor::Bare));
-    }
+    let floors = scenario.floors.iter();
+    all.extend(floors.map(|&(name, floor)| Subject::floor(name, floor)));
     all
 }
 
