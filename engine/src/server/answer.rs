@@ -4,7 +4,7 @@ use super::access::Verdicts;
 use super::clientlog::{ClientLog, Parts, Service};
 use super::interleaved::SavedTimestamps;
 use super::ratelimit::{Limit, Limiter};
-use super::reply::PendingReply;
+use super::reply::{Asked, PendingReply};
 use crate::auth::Keys;
 use crate::config::NetworkConfig;
 use crate::io::{Origin, Stamp};
@@ -214,6 +214,7 @@ impl Shard {
 
 /// Decides what to do with a datagram that belongs to no source: everything of section 5.1 but the reply
 /// itself, which is to be built with [`PendingReply::build`] directly before it is sent.
+#[inline]
 pub fn admit(
     view: &Snapshot<'_>,
     shard: &mut Shard,
@@ -280,9 +281,12 @@ pub fn admit_packet(
         .limiter(Service::Ntp)
         .map_or(NO_INTERVAL, Limiter::interval);
     Verdict::Reply(PendingReply {
-        request: Header {
+        request: Asked {
+            version: request.version,
             poll: request.poll.max(interval),
-            ..*request
+            originate: request.originate,
+            receive: request.receive,
+            transmit: request.transmit,
         },
         length: packet.bytes().len(),
         mode,

@@ -14,8 +14,8 @@ const MAX_DRAWS: usize = 100;
 /// A request that is to be answered.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PendingReply {
-    /// Header of the request, with the poll interval of the reply.
-    pub(super) request: Header,
+    /// What is taken over from the request, with the poll interval of the reply.
+    pub(super) request: Asked,
     /// Octets of the request.
     pub(super) length: usize,
     /// Mode of the reply.
@@ -36,6 +36,16 @@ pub struct PendingReply {
     pub(super) save: bool,
     /// Interleaved: transmit timestamp of the previous reply, without fuzz.
     pub(super) transmit: Option<NtpTimestamp>,
+}
+
+/// Fields of a request on which its reply depends.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Asked {
+    pub(super) version: u8,
+    pub(super) poll: i8,
+    pub(super) originate: NtpTimestamp,
+    pub(super) receive: NtpTimestamp,
+    pub(super) transmit: NtpTimestamp,
 }
 
 /// A reply to be sent at once.

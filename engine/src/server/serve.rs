@@ -69,6 +69,7 @@ impl<'a> Server<'a> {
     }
 
     /// Judges a plain request; none: it gets no answer.
+    #[inline]
     pub fn admit(&mut self, bytes: &[u8], from: SocketAddr, rx: &Stamp) -> Option<PendingReply> {
         match admit(&self.view, self.shard, self.random, bytes, from, rx) {
             Verdict::Reply(reply) => Some(reply),
