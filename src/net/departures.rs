@@ -3,11 +3,13 @@
 
 use super::hardware::Frames;
 use super::looped::{self, Looped};
+use super::options::improve;
 use crate::logs;
 use crate::sys::control::Info;
-use crate::sys::socket::Stamping;
+use crate::sys::socket::{Stamping, received_memory};
 use bytes::Bytes;
 use std::collections::VecDeque;
+use std::os::fd::BorrowedFd;
 use std::sync::Once;
 use truechimer_engine::io::{HardwareStamp, Token};
 use truechimer_engine::time::{NtpTimestamp, Raw};
@@ -16,12 +18,17 @@ use truechimer_engine::time::{NtpTimestamp, Raw};
 const FIRST_ID: u32 = 0x1000;
 /// Datagrams known by their contents whose transmit timestamp can be awaited at the same time.
 const MAX_AWAITED: usize = 256;
+/// What a looped-back datagram takes of a socket's memory, octets: 768 or a little more.
+const MEMORY: u32 = 768;
 /// IP and UDP headers of a looped-back datagram, at least.
 const MIN_HEADERS: usize = 28;
 /// Octets of a packet up to its transmit timestamp.
 const RECEIVE: std::ops::Range<usize> = 32..40;
 /// Modes of replies: to peers, to clients.
 const REPLY_MODES: [u8; 2] = [2, 4];
+
+/// Fewest replies by which it is decided who asks for timestamps: to change it takes a system call.
+const MIN_DECIDING: usize = 8;
 
 /// The kernel numbers looped-back datagrams on its own, or not at all.
 pub(super) const NO_NUMBERS: &str = "Transmit ID not supported";
@@ -39,14 +46,33 @@ pub enum Departure {
 /// only numbered ones are kept.
 #[derive(Debug)]
 pub struct Departures {
-    /// Flags by which a timestamp is asked for; none: there are no such timestamps.
-    flags: Option<u32>,
+    /// None: there are no such timestamps.
+    flags: Option<Flags>,
+    /// The socket asks for timestamps of all datagrams, and one that needs none says so; else it is the other way round.
+    /// To do as the socket does takes no control message, beside which the kernel would have to look for memory for that
+    /// with the address.
+    all: bool,
     /// The number that comes next (`maxtxbuffers`), so that looped-back frames need not be looked at.
     next: Option<u32>,
     /// Most datagrams that are kept.
     limit: usize,
     /// Oldest first; if they are numbered, consecutively.
     sent: VecDeque<Sent>,
+}
+
+/// False if a socket has no room for looped-back datagrams, which share that of received ones. Only reading makes room:
+/// timestamps of what is sent before that are asked for in vain, which costs nearly as much.
+pub(super) fn has_room(socket: BorrowedFd<'_>) -> bool {
+    !received_memory(socket).is_ok_and(|(used, most)| used.saturating_add(MEMORY) >= most)
+}
+
+/// How timestamps are asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Flags {
+    /// What the socket has in any case.
+    pub(super) socket: u32,
+    /// What a transmit timestamp is asked for by.
+    pub(super) transmit: u32,
 }
 
 /// A datagram whose transmit timestamp is awaited.
@@ -58,20 +84,48 @@ struct Sent {
 }
 
 impl Departures {
-    /// `numbers` is the most datagrams that are numbered at a time; 0: none are.
-    pub(super) const fn new(flags: Option<u32>, numbers: usize) -> Self {
+    /// `all`: the socket asks for timestamps of all datagrams. `numbers` is the most datagrams that are numbered at a
+    /// time; 0: none are.
+    pub(super) const fn new(flags: Option<Flags>, all: bool, numbers: usize) -> Self {
         let numbered = numbers > 0;
         Self {
             flags,
+            all,
             next: if numbered { Some(FIRST_ID) } else { None },
             limit: if numbered { numbers } else { MAX_AWAITED },
             sent: VecDeque::new(),
         }
     }
 
-    /// How the timestamp of the next datagram is asked for; none: there is none.
-    pub(super) fn stamping(&self) -> Option<Stamping> {
-        self.flags.map(|flags| Stamping { flags, id: self.next })
+    /// True if there are such timestamps.
+    pub(super) const fn expected(&self) -> bool {
+        self.flags.is_some()
+    }
+
+    /// What the next datagram says about its timestamp.
+    pub(super) fn stamping(&self, wanted: bool) -> Option<Stamping> {
+        let transmit = if wanted { self.flags?.transmit } else { 0 };
+        let flags = (wanted != self.all).then_some(transmit);
+        let id = self.next.filter(|_| wanted);
+        self.flags.map(|_| Stamping { flags, id })
+    }
+
+    /// Of the `count` replies to be sent next, `wanted` are to have timestamps: lets the socket do what nearly all want.
+    pub(super) fn prefer(&mut self, socket: BorrowedFd<'_>, wanted: usize, count: usize) {
+        // Those with a number have a message anyway.
+        let (Some(flags), None, true) = (self.flags, self.next, count >= MIN_DECIDING) else {
+            return;
+        };
+        let nearly = count - count / 4;
+        let others = if self.all { count - wanted } else { wanted };
+        if others < nearly {
+            return;
+        }
+        let transmit = if self.all { 0 } else { flags.transmit };
+        let value = flags.socket | transmit;
+        if improve(socket, libc::SOL_SOCKET, libc::SO_TIMESTAMPING, value as i32) {
+            self.all = !self.all;
+        }
     }
 
     /// A datagram was sent, and its timestamp asked for by [`Self::stamping`].
@@ -185,10 +239,18 @@ fn reply(packet: &[u8]) -> Option<Token> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sys::address::Address;
+    use crate::sys::socket::{Batch, Queue, Sending, send, set_option, timestamping};
+    use std::net::UdpSocket;
+    use std::os::fd::AsFd;
     use truechimer_engine::time::PhcTime;
 
     const AT: Raw = Raw::new(1_700_000_000, 5);
     const INTERFACE: u32 = 3;
+    const FLAGS: Option<Flags> = Some(Flags {
+        socket: timestamping::SOFTWARE,
+        transmit: timestamping::TX_SOFTWARE,
+    });
 
     fn packet(mode: u8, number: u8) -> Bytes {
         let mut packet = vec![number; 48];
@@ -226,7 +288,7 @@ mod tests {
 
     #[test]
     fn replies_are_known_by_themselves_and_others_by_what_was_sent() {
-        let mut departures = Departures::new(Some(2), 0);
+        let mut departures = Departures::new(FLAGS, false, 0);
         let frames = &mut Frames::default();
         departures.note(Token::Source(7), &packet(3, 1));
         departures.note(Token::Source(8), &packet(3, 2));
@@ -250,12 +312,90 @@ mod tests {
         assert_eq!(find(&frame(0, &packet(4, 9)), &received), None);
     }
 
+    /// A socket as [`FLAGS`] say.
+    fn socket() -> (UdpSocket, Address) {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let flags = timestamping::SOFTWARE as i32;
+        set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_TIMESTAMPING, flags).unwrap();
+        let own = Address::Ip(socket.local_addr().unwrap());
+        (socket, own)
+    }
+
+    #[test]
+    fn the_socket_does_what_nearly_all_replies_want() {
+        let (socket, own) = socket();
+        let mut departures = Departures::new(FLAGS, false, 0);
+        let asks = |departures: &Departures| {
+            [true, false].map(|wanted| departures.stamping(wanted).and_then(|stamping| stamping.flags))
+        };
+        let by_each = [Some(timestamping::TX_SOFTWARE), None];
+        let by_socket = [None, Some(0)];
+        for (wanted, count, expected) in [
+            (7, 7, by_each),
+            (5, 8, by_each),
+            (6, 8, by_socket),
+            (0, 7, by_socket),
+            (3, 8, by_socket),
+            (2, 8, by_each),
+            (32, 32, by_socket),
+        ] {
+            departures.prefer(socket.as_fd(), wanted, count);
+            assert_eq!(asks(&departures), expected, "{wanted} of {count}");
+            for wanted in [false, true] {
+                let how = Sending {
+                    to: Some(&own),
+                    from: None,
+                    stamping: departures.stamping(wanted),
+                };
+                send(socket.as_fd(), &how, &[0x50, wanted.into()]).unwrap();
+            }
+            let mut batch = Batch::new();
+            assert_eq!(batch.receive(socket.as_fd(), Queue::Error).unwrap(), 1);
+            let looped = batch.datagrams().next().unwrap();
+            assert!(looped.info.sent && looped.info.stamp.is_some() && looped.bytes.ends_with(&[0x50, 1]));
+        }
+        let mut numbered = Departures::new(FLAGS, false, 4);
+        numbered.prefer(socket.as_fd(), 8, 8);
+        assert_eq!(asks(&numbered), by_each);
+        let mut none = Departures::new(None, false, 0);
+        none.prefer(socket.as_fd(), 8, 8);
+        assert!(!none.expected() && none.stamping(true).is_none() && none.stamping(false).is_none());
+    }
+
+    #[test]
+    fn what_waits_to_be_read_leaves_no_room() {
+        let (socket, own) = socket();
+        let how = Sending {
+            to: Some(&own),
+            from: None,
+            stamping: Departures::new(FLAGS, false, 0).stamping(true),
+        };
+        let plain = Sending {
+            stamping: None,
+            ..how.clone()
+        };
+        for _ in 0..20 {
+            send(socket.as_fd(), &plain, &[1]).unwrap();
+        }
+        assert!(has_room(socket.as_fd()));
+        // Less than that takes.
+        set_option(socket.as_fd(), libc::SOL_SOCKET, libc::SO_RCVBUF, 0).unwrap();
+        assert!(!has_room(socket.as_fd()));
+        send(socket.as_fd(), &how, &[2]).unwrap();
+        let mut batch = Batch::new();
+        assert!(batch.receive(socket.as_fd(), Queue::Error).is_err(), "no room");
+        while batch.receive(socket.as_fd(), Queue::Data).is_ok() {}
+        assert!(has_room(socket.as_fd()));
+        send(socket.as_fd(), &how, &[3]).unwrap();
+        assert_eq!(batch.receive(socket.as_fd(), Queue::Error).unwrap(), 1);
+    }
+
     #[test]
     fn numbers_say_all_until_they_are_lost() {
-        let mut departures = Departures::new(Some(2), 4);
+        let mut departures = Departures::new(FLAGS, false, 4);
         let frames = &mut Frames::default();
         for number in 0..6 {
-            let id = departures.stamping().and_then(|stamping| stamping.id);
+            let id = departures.stamping(true).and_then(|stamping| stamping.id);
             assert_eq!(id, Some(FIRST_ID + u32::from(number)));
             if number % 2 == 0 {
                 departures.note(Token::Source(number.into()), &packet(3, number));
@@ -276,14 +416,14 @@ mod tests {
         }
         // This kernel numbers on its own.
         assert_eq!(find(0), None);
-        assert_eq!(departures.stamping().map(|stamping| stamping.id), Some(None));
+        assert_eq!(departures.stamping(true).map(|stamping| stamping.id), Some(None));
         let found = departures.find(&info(1), &frame(0, &packet(4, 9)), frames);
         assert_eq!(found, Some((token(9), Departure::Kernel(AT))));
     }
 
     #[test]
     fn numbers_start_again_at_their_end() {
-        let mut departures = Departures::new(Some(2), 4);
+        let mut departures = Departures::new(FLAGS, false, 4);
         departures.next = Some(u32::MAX);
         departures.note_reply(NtpTimestamp(1));
         let found = departures.find(&info(u32::MAX), &[], &mut Frames::default());
@@ -293,7 +433,7 @@ mod tests {
     #[test]
     fn cards_tell_their_time_and_the_length_of_headers() {
         for numbers in [0, 4] {
-            let mut departures = Departures::new(Some(2), numbers);
+            let mut departures = Departures::new(FLAGS, false, numbers);
             let mut frames = Frames::new(&[INTERFACE]);
             departures.note_reply(NtpTimestamp(u64::from_be_bytes([9; 8])));
             let at = PhcTime::new(77, 0);

@@ -2,7 +2,7 @@
 
 mod group;
 
-use super::departures::{Departure, Departures, NO_NUMBERS};
+use super::departures::{Departure, Departures, Flags, NO_NUMBERS};
 use super::hardware::{Frames, Hardware};
 use super::options::{self, SO_SELECT_ERR_QUEUE, Settings, improve};
 use super::watch::{Descriptor, Key, Wakes};
@@ -19,8 +19,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use truechimer_engine::io::{HardwareStamp, Origin, Role, SocketId, SocketSpec, Stamp, Token};
 use truechimer_engine::time::{PhcReading, Raw};
 
-const RX_FLAGS: u32 = timestamping::SOFTWARE | timestamping::RX_SOFTWARE | timestamping::OPT_CMSG;
-const RX_HARDWARE: u32 = timestamping::RAW_HARDWARE | timestamping::RX_HARDWARE;
+const RX_FLAGS: u32 = timestamping::SOFTWARE | timestamping::RX_SOFTWARE;
+/// Only of a card it matters which interface a datagram has left through. To say so with each is not for nothing.
+const RX_HARDWARE: u32 = timestamping::RAW_HARDWARE | timestamping::RX_HARDWARE | timestamping::OPT_CMSG;
 /// What newer kernels have.
 const HARDWARE_EXTRAS: u32 = timestamping::OPT_PKTINFO | timestamping::OPT_TX_SWHW;
 /// Errors of one socket after which it is left alone until something new is announced.
@@ -52,8 +53,6 @@ struct Entry {
     shared: bool,
     /// Whoever waits for it is told when there is something to read.
     announced: bool,
-    /// Transmit timestamps are asked for by the socket, not by each datagram.
-    stamps_all: bool,
     departures: Departures,
     /// Interface of the last sender with an IPv4 link-local address: the reply has to go back through it.
     link_local: Option<(Ipv4Addr, u32)>,
@@ -232,8 +231,7 @@ impl NtpSockets {
             connected,
             shared: !group.is_empty(),
             announced: true,
-            stamps_all,
-            departures: self.departures(),
+            departures: self.departures(stamps_all),
             link_local: None,
         };
         self.entries.insert(id, entry);
@@ -311,14 +309,10 @@ impl NtpSockets {
         let address = Address::Ip(to);
         let heard = entry.link_local.filter(|(peer, _)| to.ip() == *peer);
         let heard = heard.map_or(0, |(_, index)| index);
-        let stamping = token.and_then(|_| entry.departures.stamping());
         let how = Sending {
             to: entry.connected.is_none().then_some(&address),
             from: from.map(|local| (local, interface(&to, heard))),
-            stamping: stamping.map(|stamping| Stamping {
-                flags: if entry.stamps_all { 0 } else { stamping.flags },
-                ..stamping
-            }),
+            stamping: entry.departures.stamping(token.is_some()),
         };
         send(entry.descriptor.fd().as_fd(), &how, bytes)?;
         if let Some(token) = token {
@@ -349,10 +343,14 @@ impl NtpSockets {
         !self.frames.is_empty()
     }
 
-    /// Transmit timestamps of a new socket.
-    fn departures(&self) -> Departures {
-        let flags = (self.stamping == Kind::Full).then_some(self.tx_flags);
-        Departures::new(flags, self.numbers)
+    /// Transmit timestamps of a new socket; `all`: it asks for those of all datagrams.
+    fn departures(&self, all: bool) -> Departures {
+        let flags = Flags {
+            socket: self.rx_flags,
+            transmit: self.tx_flags,
+        };
+        let flags = (self.stamping == Kind::Full).then_some(flags);
+        Departures::new(flags, all, self.numbers)
     }
 
     /// Stops or resumes the announcements of a socket; false if that is not possible now.
@@ -486,7 +484,7 @@ fn takes_numbers() -> bool {
         to: Some(&nowhere),
         from: None,
         stamping: Some(Stamping {
-            flags: timestamping::TX_SOFTWARE,
+            flags: Some(timestamping::TX_SOFTWARE),
             id: Some(0),
         }),
     };

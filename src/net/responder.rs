@@ -1,6 +1,6 @@
 //! What a thread that serves needs besides a socket: takes requests in batches, answers them in batches.
 
-use super::departures::{Departure, Departures};
+use super::departures::{Departure, Departures, has_room};
 use super::hardware::Frames;
 use super::ntp::{interface, near, receive_stamp, take, without_scope};
 use super::pace::Pace;
@@ -49,9 +49,13 @@ pub struct Responder {
     others: Vec<usize>,
     /// How many datagrams to ask for: grows and shrinks with the load.
     limit: usize,
+    /// How many were asked for last, and of which queue.
+    asked: (usize, Queue),
     pace: Pace,
-    /// Transmit timestamps of replies are to be expected.
-    stamps_due: bool,
+    /// So many transmit timestamps of replies are to be expected.
+    stamps_due: usize,
+    /// Fewer came than were expected.
+    stamps_lost: bool,
     /// A request came without a timestamp of the kernel.
     stamp_missing: bool,
     /// What sending one reply of several takes, ns.
@@ -68,8 +72,10 @@ impl Responder {
             done: 0,
             others: Vec::with_capacity(MANY),
             limit: MIN_LIMIT,
+            asked: (MIN_LIMIT, Queue::Data),
             pace,
-            stamps_due: false,
+            stamps_due: 0,
+            stamps_lost: false,
             stamp_missing: false,
             sending: 0,
         }
@@ -78,17 +84,29 @@ impl Responder {
     /// Takes a batch from one queue of a socket. False when it is empty.
     pub fn take(&mut self, socket: BorrowedFd<'_>, queue: Queue) -> bool {
         self.others.clear();
-        if queue == Queue::Error {
-            self.stamps_due = false;
+        let due = match queue {
+            Queue::Data => 0,
+            Queue::Error => std::mem::take(&mut self.stamps_due),
+        };
+        // One more than expected, so that one call tells that there are no others.
+        let limit = (due + 1).clamp(self.limit, MANY);
+        self.asked = (limit, queue);
+        let taken = take(|| self.datagrams.receive(socket, queue, limit));
+        if due > 0 {
+            self.stamps_lost = self.datagrams.len() < due;
         }
-        take(|| self.datagrams.receive(socket, queue, self.limit))
+        taken
     }
 
-    /// True if the queue may hold more than the batch that was just taken. The next batch is made larger then, and
-    /// smaller after one that was small.
+    /// True if the queue may hold more than the batch that was just taken. The next batch of requests is made larger
+    /// then, and smaller after one that was small.
     pub fn more(&mut self) -> bool {
         let count = self.datagrams.len();
-        let more = count >= self.limit;
+        let (asked, queue) = self.asked;
+        let more = count >= asked;
+        if queue == Queue::Error {
+            return more;
+        }
         if more {
             self.limit = (2 * self.limit).min(MAX_LIMIT);
         } else if count < self.limit / 4 {
@@ -100,7 +118,7 @@ impl Responder {
     /// True if replies were sent whose transmit timestamps have not been looked for.
     #[must_use]
     pub const fn stamps_due(&self) -> bool {
-        self.stamps_due
+        self.stamps_due > 0
     }
 
     /// True, once, if a request came without a timestamp of the kernel.
@@ -180,10 +198,14 @@ impl Responder {
             pending,
             done,
             stamps_due,
+            stamps_lost,
             sending,
             ..
         } = self;
         let rest = pending.get_mut(*done..).unwrap_or_default();
+        let saved = rest.iter().filter(|pending| pending.reply.is_saved()).count();
+        let asks = departures.expected() && saved > 0 && (!*stamps_lost || has_room(socket));
+        departures.prefer(socket, if asks { saved } else { 0 }, rest.len());
         for part in rest.chunks_mut(MAX_SENT) {
             for Pending {
                 index,
@@ -194,9 +216,10 @@ impl Responder {
             {
                 *draft = server.draft(reply, datagrams.buffer(*index));
                 if let Some(draft) = draft {
-                    let stamping = departures.stamping().filter(|_| reply.is_saved());
-                    if stamping.is_some() {
-                        *stamps_due = true;
+                    let stamped = asks && reply.is_saved();
+                    let stamping = departures.stamping(stamped);
+                    if stamped {
+                        *stamps_due += 1;
                         departures.note_reply(draft.receive());
                     }
                     datagrams.queue(*index, draft.length(), *from, stamping);
@@ -317,7 +340,7 @@ mod tests {
         let now = crate::sys::clock::now();
         let frames = Frames::default();
         responder.admit(&mut engine.server(now, &mut clock), &frames, now.raw, |_| true);
-        let mut departures = Departures::new(None, 0);
+        let mut departures = Departures::new(None, false, 0);
         let mut replies = Vec::new();
         let mut collect = || {
             let mut reply = [0; 64];

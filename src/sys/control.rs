@@ -193,7 +193,7 @@ impl<'a> Builder<'a> {
     /// Asks for a transmit timestamp of this datagram.
     pub fn stamping(&mut self, stamping: &Stamping) {
         let Stamping { flags, id } = stamping;
-        if *flags != 0 {
+        if let Some(flags) = flags {
             self.push(libc::SOL_SOCKET, libc::SO_TIMESTAMPING, &flags.to_ne_bytes());
         }
         if let Some(id) = id {
@@ -218,7 +218,7 @@ mod tests {
             let mut room = Control::EMPTY;
             let mut builder = Builder::new(&mut room.0);
             builder.stamping(&Stamping {
-                flags: 2,
+                flags: Some(2),
                 id: Some(7),
             });
             builder.from(local, interface);

@@ -323,7 +323,7 @@ mod tests {
                 let (to, which) = (datagram.info.to.unwrap(), datagram.bytes[0]);
                 assert_eq!(to, IpAddr::from([127, 0, 0, 10 + which]));
                 all.buffer(i)[0] = 100 + which;
-                let flags = timestamping::TX_SOFTWARE;
+                let flags = Some(timestamping::TX_SOFTWARE);
                 all.queue(i, 40, Some((to, 0)), Some(Stamping { flags, id: None }));
                 handled += 1;
             }

@@ -14,6 +14,9 @@ pub const BATCH: usize = 16;
 /// command.
 pub const MAX_DATAGRAM: usize = 2048;
 
+/// `SO_MEMINFO` of asm-generic/socket.h.
+const SO_MEMINFO: i32 = 55;
+
 /// Flags of `SO_TIMESTAMPING` (linux/net_tstamp.h).
 pub mod timestamping {
     /// Transmit timestamps by the network card.
@@ -81,8 +84,11 @@ pub(super) fn receive<'a>(
     for ((room, header), part) in rooms.zip(&mut *headers).zip(parts) {
         part.iov_base = room.data.as_mut_ptr().cast();
         part.iov_len = room.data.len();
-        header.msg_hdr.msg_name = room.name.as_mut_ptr().cast();
-        header.msg_hdr.msg_namelen = room.name.len() as libc::socklen_t;
+        // On the error queue are datagrams of our own.
+        (header.msg_hdr.msg_name, header.msg_hdr.msg_namelen) = match queue {
+            Queue::Data => (room.name.as_mut_ptr().cast(), room.name.len() as libc::socklen_t),
+            Queue::Error => (std::ptr::null_mut(), 0),
+        };
         header.msg_hdr.msg_iov = part;
         header.msg_hdr.msg_iovlen = 1;
         header.msg_hdr.msg_control = room.control.as_mut_ptr().cast();
@@ -193,8 +199,8 @@ impl Batch {
 /// How a transmit timestamp is asked for.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Stamping {
-    /// Flags of a control message `SO_TIMESTAMPING`; 0: the socket asks for all.
-    pub flags: u32,
+    /// Flags of a control message `SO_TIMESTAMPING`, 0 for no timestamp; none: as the socket has it.
+    pub flags: Option<u32>,
     /// Number under which the datagram is looped back.
     pub id: Option<u32>,
 }
@@ -273,6 +279,28 @@ pub fn set_option(socket: BorrowedFd<'_>, level: i32, option: i32, value: i32) -
     Ok(())
 }
 
+/// Octets of memory that received and looped-back datagrams take in a socket, and at most may take (`SO_MEMINFO`).
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn received_memory(socket: BorrowedFd<'_>) -> io::Result<(u32, u32)> {
+    /// Values of linux/sock_diag.h: 9, of which 0 and 1 are these.
+    const VALUES: usize = 9;
+    let mut values = [0_u32; VALUES];
+    let mut length = size_of_val(&values) as libc::socklen_t;
+    // SAFETY: values and length live through the call, which writes at most so many octets.
+    check(unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_MEMINFO,
+            values.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    })?;
+    Ok((values[0], values[1]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -299,7 +327,7 @@ mod tests {
             to: Some(&to),
             from: Some((IpAddr::from([127, 0, 0, 1]), 0)),
             stamping: Some(Stamping {
-                flags: timestamping::TX_SOFTWARE,
+                flags: Some(timestamping::TX_SOFTWARE),
                 id: None,
             }),
         };
@@ -323,6 +351,17 @@ mod tests {
         let sent: Vec<_> = batch.datagrams().collect();
         assert!(sent[0].info.sent && sent[0].info.stamp.is_some());
         assert!(sent[0].bytes.ends_with(b"first packet") && sent[0].bytes.len() > 12 + 28);
+    }
+
+    #[test]
+    fn what_is_received_takes_memory() {
+        let a = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let before = received_memory(a.as_fd()).unwrap();
+        assert!(before.0 == 0 && before.1 > 10_000, "{before:?}");
+        a.send_to(b"to itself", a.local_addr().unwrap()).unwrap();
+        a.peek(&mut [0]).unwrap();
+        let after = received_memory(a.as_fd()).unwrap();
+        assert!(after.0 > 100 && after.1 == before.1, "{after:?}");
     }
 
     #[test]

@@ -46,7 +46,7 @@ impl NtpSockets {
                 let shared = |socket| ServerSocket {
                     id,
                     fd: OwnedFd::from(socket),
-                    departures: self.departures(),
+                    departures: self.departures(false),
                 };
                 sockets.into_iter().map(shared).collect()
             }
