@@ -94,6 +94,32 @@ fn load(namespace: &Namespace, server: SocketAddr, clients: Clients, rate: Rate,
 }
 
 #[test]
+fn threads_are_less_urgent_than_the_main_thread() {
+    let namespace = Namespace::new();
+    let daemon = server(&namespace, "sched_priority 5").start();
+    let priority = |task: &fs::DirEntry| -> u32 {
+        let text = fs::read_to_string(task.path().join("stat")).unwrap();
+        let (_, fields) = text.rsplit_once(") ").expect("the end of the name");
+        // The 40th, counted from 1; the first two are the number and the name.
+        fields
+            .split(' ')
+            .nth(37)
+            .and_then(|field| field.parse().ok())
+            .expect("a number")
+    };
+    let all = || {
+        let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid())).unwrap();
+        let mut all: Vec<_> = tasks.map(|task| priority(&task.unwrap())).collect();
+        all.sort_unstable();
+        all
+    };
+    // Where real-time priorities are not allowed the log says so.
+    let allowed = !daemon.log().contains("pthread_setschedparam");
+    let wanted = if allowed { [4, 4, 5] } else { [0; 3] };
+    until(LIMIT, "priorities", || (all() == wanted).then_some(()));
+}
+
+#[test]
 fn messages_of_ptp_are_for_the_main_thread() {
     let namespace = Namespace::new();
     let _daemon = server(&namespace, "ptpport 319").start();

@@ -116,8 +116,9 @@ impl Daemon {
         Ok(())
     }
 
-    /// Starts the worker threads, if there are any.
-    pub(super) fn start_workers(&mut self) -> Result<(), Fatal> {
+    /// Starts the worker threads, if there are any. `priority` is the main thread's (`sched_priority`): theirs is less, as
+    /// it must get a processor whatever they have to do.
+    pub(super) fn start_workers(&mut self, priority: i32) -> Result<(), Fatal> {
         let now = self.now();
         let frames = self.sockets.frames().clone();
         let (Some(pool), Some(wakes)) = (self.sockets.pool(), &self.wakes) else {
@@ -126,7 +127,8 @@ impl Daemon {
         let publication = Publication::new(self.engine.publish(now), self.clock.sequence());
         let (network, count) = (&self.config.network, pool.count());
         let worker = |index| Worker::new(network, index, count, Box::new(KernelRandom::new()));
-        pool.start(&publication, wakes, &frames, worker)
+        let priority = (priority > 0).then_some(priority - 1);
+        pool.start(&publication, wakes, &frames, priority, worker)
             .map_err(|error| Fatal(format!("Could not start server thread : {}", reason(&error))))?;
         self.engine.set_workers(Box::new(pool.inquiry()));
         self.publication = Some(publication);

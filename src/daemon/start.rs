@@ -17,7 +17,7 @@ use crate::net::{self, CommandSockets, Hardware, Inherited, NtpSockets, Pool, Re
 use crate::privilege::{self, RunUser, create_directories};
 use crate::sys::error::reason;
 use crate::sys::filter::{Filter, Level};
-use crate::sys::process::{lock_memory, set_fifo_priority, unlimit_locked_memory};
+use crate::sys::process::{allow_open_files, lock_memory, set_priority, unlimit_locked_memory};
 use crate::sys::random::KernelRandom;
 use std::path::Path;
 use truechimer_engine::config::{HwTimestamp, TempComp, source_files};
@@ -29,6 +29,8 @@ use truechimer_engine::time::Mono;
 
 /// Longest file of points, bytes.
 const MAX_POINTS: u64 = 1 << 20;
+/// For all but worker threads: sockets of our own requests, commands, logs.
+const OTHER_DESCRIPTORS: u64 = 64;
 
 /// Starts and runs the daemon; gives its exit status.
 pub(super) fn start(
@@ -90,7 +92,7 @@ pub(super) fn start(
         daemon.engine.set_keys(keys);
     }
     let workers = config.network.server_threads.workers();
-    if workers > 0 {
+    if workers > 0 && has_descriptors(workers) {
         let steering = Steering::new(workers, &mut KernelRandom::new());
         let pool = Pool::new(steering);
         let pool =
@@ -151,7 +153,7 @@ pub(super) fn start(
                 level.unsigned_abs()
             ));
         }
-        daemon.start_workers()?;
+        daemon.start_workers(priority)?;
         let deadline = args
             .timeout
             .map(|seconds| daemon.now().mono.plus(f64::from(seconds)));
@@ -281,12 +283,25 @@ fn read_points(path: &str) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// True if threads may open what they need: a mailbox each, and a socket for each family. Otherwise the main thread, which
+/// would have too few left, serves alone.
+fn has_descriptors(workers: usize) -> bool {
+    let wanted = OTHER_DESCRIPTORS + 3 * workers as u64;
+    let limit = allow_open_files(wanted).unwrap_or(0);
+    if limit < wanted {
+        logs::warning(format_args!(
+            "serverthreads needs a limit of {wanted} open files, not {limit} (ulimit -n, LimitNOFILE=) : the main thread serves alone"
+        ));
+    }
+    limit >= wanted
+}
+
 /// Real-time priority and locked memory; without them the daemon is only less exact.
 fn make_urgent(priority: i32, lock: bool) -> Result<(), Fatal> {
     if !(0..=99).contains(&priority) {
         return Err(Fatal(format!("Bad scheduler priority: {priority}")));
     }
-    if priority > 0 && set_fifo_priority(priority).is_err() {
+    if priority > 0 && set_priority(priority).is_err() {
         logs::error("pthread_setschedparam() failed");
     }
     if lock {

@@ -1,6 +1,7 @@
 //! What a process is and may do: forking, capabilities, scheduling, memory.
 
 use super::error::check;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::ForkResult;
 use std::io;
@@ -115,19 +116,37 @@ pub fn close_from(first: i32, except: &[i32]) {
     }
 }
 
-/// Real-time scheduling (`SCHED_FIFO`) for this thread.
-pub fn set_fifo_priority(priority: i32) -> io::Result<()> {
+/// Real-time scheduling (`SCHED_FIFO`) with this priority, 1 to 99, for this thread; 0: the usual scheduling.
+pub fn set_priority(priority: i32) -> io::Result<()> {
+    let policy = if priority == 0 {
+        libc::SCHED_OTHER
+    } else {
+        libc::SCHED_FIFO
+    };
     let parameters = libc::sched_param {
         sched_priority: priority,
     };
     // SAFETY: the parameters are read only and live through the call.
-    let status =
-        unsafe { libc::pthread_setschedparam(libc::pthread_self(), libc::SCHED_FIFO, &raw const parameters) };
+    let status = unsafe { libc::pthread_setschedparam(libc::pthread_self(), policy, &raw const parameters) };
     if status == 0 {
         Ok(())
     } else {
         Err(io::Error::from_raw_os_error(status))
     }
+}
+
+/// Makes room for this many open files, as far as the hard limit allows. Returns how many there may be now.
+///
+/// # Errors
+/// The limit can't be read or set.
+pub fn allow_open_files(wanted: u64) -> io::Result<u64> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    if soft >= wanted || soft >= hard {
+        return Ok(soft);
+    }
+    let limit = wanted.min(hard);
+    setrlimit(Resource::RLIMIT_NOFILE, limit, hard)?;
+    Ok(limit)
 }
 
 /// Takes the limit off locked memory.
@@ -206,6 +225,26 @@ mod tests {
     }
 
     #[test]
+    fn open_files_in_a_child() {
+        match fork().unwrap() {
+            ForkResult::Child => {
+                let limits = |soft, hard| setrlimit(Resource::RLIMIT_NOFILE, soft, hard).is_ok();
+                let right = limits(20, 100)
+                    && matches!(allow_open_files(10), Ok(20))
+                    && matches!(allow_open_files(50), Ok(50))
+                    && matches!(allow_open_files(200), Ok(100))
+                    && getrlimit(Resource::RLIMIT_NOFILE) == Ok((100, 100));
+                // SAFETY: as above.
+                unsafe { libc::_exit(i32::from(!right)) }
+            }
+            ForkResult::Parent { child } => {
+                let status = nix::sys::wait::waitpid(child, None).unwrap();
+                assert_eq!(status, nix::sys::wait::WaitStatus::Exited(child, 0));
+            }
+        }
+    }
+
+    #[test]
     fn scheduling_and_locking_in_a_child() {
         match fork().unwrap() {
             ForkResult::Child => {
@@ -214,10 +253,10 @@ mod tests {
                     Ok(()) => true,
                     Err(error) => matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOMEM)),
                 };
-                let right = allowed(set_fifo_priority(1))
+                let right = allowed(set_priority(1))
                     && allowed(unlimit_locked_memory())
                     && allowed(lock_memory())
-                    && set_fifo_priority(1000).is_err();
+                    && set_priority(1000).is_err();
                 let _ = in_bounding_set(Capability::SysTime);
                 // SAFETY: as above.
                 unsafe { libc::_exit(i32::from(!right)) }

@@ -21,6 +21,7 @@ pub(super) use thread::ServerSocket;
 use super::hardware::Frames;
 use super::watch::Wakes;
 use crate::logs;
+use crate::sys::process::set_priority;
 use crate::sys::reuseport;
 use backlog::{Backlog, Counters};
 use mailbox::{Letters, Mailbox, Message};
@@ -78,7 +79,8 @@ impl Pool {
     }
 
     /// Starts the threads. To be called once, when nothing is left to be done that is for the calling thread alone:
-    /// rights, access to files, filters. `frames` is what is known of network cards.
+    /// rights, access to files, filters. `frames` is what is known of network cards. `priority` is for
+    /// [`set_priority`]; none: theirs is the calling thread's.
     ///
     /// # Errors
     /// There are too many threads.
@@ -87,6 +89,7 @@ impl Pool {
         publication: &Publication,
         wakes: &Wakes,
         frames: &Frames,
+        priority: Option<i32>,
         mut worker: impl FnMut(usize) -> Worker,
     ) -> io::Result<()> {
         for (index, letters) in std::mem::take(&mut self.letters).into_iter().enumerate() {
@@ -94,7 +97,13 @@ impl Pool {
             let (worker, reader) = (worker(index), publication.reader());
             let thread = Thread::new(worker, self.steering, reader, letters, backlog, frames.clone());
             let named = Builder::new().name(format!("server-{index}")).stack_size(STACK);
-            self.threads.push(named.spawn(move || thread.run())?);
+            let run = move || {
+                if priority.is_some_and(|priority| set_priority(priority).is_err()) {
+                    logs::error("pthread_setschedparam() failed");
+                }
+                thread.run();
+            };
+            self.threads.push(named.spawn(run)?);
         }
         for group in std::mem::take(&mut self.early) {
             self.open(group);
