@@ -136,8 +136,9 @@ fn about(offset: i64) -> Range {
 
 /// Steps of the clock, s; every second one by command. From ten seconds on the daemon notices what it has not done itself.
 const STEPS: [i64; 6] = [15, -2, -13, 7, 1, -8];
-/// It notices all of these: nobody can tell whether it is our clock that was stepped or that of a card.
-const NOTICED: [i64; 6] = [15, -2, -13, 7, 12, -19];
+/// It notices all of these: nobody can tell whether it is our clock that was stepped or that of a card. A command leaves
+/// out what is no whole second: after one of 0, timestamps would be wrong by less than makes them unusable.
+const NOTICED: [i64; 6] = [15, 0, -15, 7, 12, -19];
 
 /// Steps the clock back and forth, in both ways: with commands, and behind the daemon's back. Returns how often.
 fn step(daemon: &Instance, clock: &SimClock, steps: &[i64], offsets: &Offsets, stop: &AtomicBool) -> u32 {
