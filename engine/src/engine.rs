@@ -311,7 +311,11 @@ impl Engine {
                 Some(v6) => self.manager.set_server_socket(v6, None),
                 None => self.not_sent(now, kernel, on),
             },
-            Input::Resolved { query, result } => self.resolved(now, kernel, query, result),
+            Input::Resolved {
+                query,
+                result,
+                unreachable,
+            } => self.resolved(now, kernel, query, result, unreachable),
             Input::Temperature(temperature) => {
                 with_cx!(
                     self,
@@ -499,6 +503,7 @@ impl Engine {
         kernel: &mut dyn Clock,
         query: QueryId,
         result: Result<Vec<IpAddr>, ResolveError>,
+        unreachable: &[IpAddr],
     ) {
         let result = result.map(|addresses| {
             let wanted = |ip: &IpAddr| match self.family {
@@ -512,7 +517,8 @@ impl Engine {
             cx,
             &mut self.discipline,
             query,
-            result
+            result,
+            unreachable
         ));
         self.update_server_sockets();
     }

@@ -200,6 +200,9 @@ pub enum Input<'a> {
         query: QueryId,
         /// Addresses in the resolver's order.
         result: Result<Vec<IpAddr>, ResolveError>,
+        /// Those of them that a socket like [`SocketSpec::Client`] cannot be connected to: there is no route. None of
+        /// them is taken for a source (`spec/ntp.md` 2.16).
+        unreachable: &'a [IpAddr],
     },
     /// Answer to [`Output::ReadTemperature`]: what the sensor says; `None` if it could not be read.
     Temperature(Option<f64>),

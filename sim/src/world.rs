@@ -431,8 +431,12 @@ impl World {
                     Some(result) => result.clone(),
                     None => Err(ResolveError::Temporary),
                 };
-                node.engine
-                    .handle(now, &mut node.clock, Input::Resolved { query, result });
+                let input = Input::Resolved {
+                    query,
+                    result,
+                    unreachable: &[],
+                };
+                node.engine.handle(now, &mut node.clock, input);
             }
         }
         self.drain(id);

@@ -14,6 +14,7 @@ use crate::sys::socket::{Batch, Queue, Received};
 use crate::sys::timer::Timer;
 use crate::sys::watch;
 use std::io;
+use std::net::{IpAddr, SocketAddr};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -21,11 +22,14 @@ use tokio::task::yield_now;
 use truechimer_engine::config::{AddressFamily, Config, source_files};
 use truechimer_engine::engine::Engine;
 use truechimer_engine::event::{Event, Severity};
-use truechimer_engine::io::{FileJob, Input, Output, Role, SocketId, SocketSpec};
+use truechimer_engine::io::{FileJob, Input, Output, QueryId, ResolveError, Role, SocketId, SocketSpec};
 use truechimer_engine::time::{Mono, Now, Raw};
 
 /// Batches taken from one socket before others get their turn.
 const MAX_BATCHES: usize = 4;
+
+/// Where a source is asked, as far as routes are concerned.
+const NTP_PORT: u16 = 123;
 
 /// How long (s) the files of the leap second database are taken to be unchanged: chrony reads them at most
 /// this often.
@@ -221,11 +225,7 @@ impl Daemon {
     fn wake(&mut self, wake: Wake, batch: &mut Batch, responder: &mut Responder) -> Result<(), Fatal> {
         match wake {
             Wake::Stop => self.ending = Some(Ending::Wanted),
-            Wake::Resolved(query, result) => {
-                self.resolver.answered();
-                let now = self.now();
-                self.handle(now, Input::Resolved { query, result })?;
-            }
+            Wake::Resolved(query, result) => self.resolved(query, result)?,
             Wake::Forwarded(datagram) => self.take_forwarded(&datagram)?,
             Wake::Clock => {
                 let now = self.now();
@@ -339,11 +339,30 @@ impl Daemon {
     fn read_answers(&mut self) -> Result<(), Fatal> {
         let gone = |error| Fatal(format!("Could not read from helper : {}", reason(&error)));
         while let Some((query, result)) = self.resolver.receive().map_err(gone)? {
-            self.resolver.answered();
-            let now = self.now();
-            self.handle(now, Input::Resolved { query, result })?;
+            self.resolved(query, result)?;
         }
         Ok(())
+    }
+
+    /// A name was looked up. To which of its addresses a request could be sent, only the kernel knows.
+    fn resolved(&mut self, query: QueryId, result: Result<Vec<IpAddr>, ResolveError>) -> Result<(), Fatal> {
+        self.resolver.answered();
+        let network = &self.config.network;
+        let mut unreachable = result.clone().unwrap_or_default();
+        unreachable.retain(|ip| {
+            let local = match ip {
+                IpAddr::V4(_) => network.bind_acq_v4.map(IpAddr::V4),
+                IpAddr::V6(_) => network.bind_acq_v6.map(IpAddr::V6),
+            };
+            !self.sockets.reaches(SocketAddr::new(*ip, NTP_PORT), local)
+        });
+        let input = Input::Resolved {
+            query,
+            result,
+            unreachable: &unreachable,
+        };
+        let now = self.now();
+        self.handle(now, input)
     }
 
     fn read_commands(&mut self, key: Key, batch: &mut Batch) -> Result<(), Fatal> {

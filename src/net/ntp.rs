@@ -187,34 +187,24 @@ impl NtpSockets {
     /// # Errors
     /// The kernel's refusal; there is no socket with this number then.
     pub fn open(&mut self, id: SocketId, spec: &SocketSpec) -> io::Result<()> {
-        let settings = &self.settings;
-        let (address, device) = match spec {
-            SocketSpec::Client { remote, .. } => (remote, &settings.client_device),
-            SocketSpec::Bound { local, role } => match role {
-                Role::Client => (local, &settings.client_device),
-                Role::Server | Role::Ptp => (local, &settings.device),
-            },
-        };
-        if !options::allows(settings.family, address) {
-            return Err(io::ErrorKind::Unsupported.into());
-        }
         let mut stamps_all = false;
         let mut connected = None;
         let mut group = Vec::new();
         let socket = match spec {
             SocketSpec::Client { remote, local } => {
-                let socket = options::new(address, device.as_deref())?;
-                self.set_dscp(&socket, address);
+                let socket = self.connect(*remote, *local)?;
                 stamps_all = self.set_timestamping(socket.as_fd(), self.rx_flags | self.tx_flags);
-                if let Some(local) = local {
-                    options::bind(&socket, &SocketAddr::new(*local, 0))?;
-                }
-                socket.connect(&SockAddr::from(*remote))?;
                 connected = Some(*remote);
                 socket
             }
             SocketSpec::Bound { local, role } => {
-                let socket = settings.socket(address, device.as_deref())?;
+                self.check_family(local)?;
+                let settings = &self.settings;
+                let device = match role {
+                    Role::Client => &settings.client_device,
+                    Role::Server | Role::Ptp => &settings.device,
+                };
+                let socket = settings.socket(local, device.as_deref())?;
                 if *role == Role::Server {
                     group = self.group(id, local);
                 }
@@ -237,6 +227,32 @@ impl NtpSockets {
         self.entries.insert(id, entry);
         self.hand_to_workers(group);
         Ok(())
+    }
+
+    fn check_family(&self, address: &SocketAddr) -> io::Result<()> {
+        if options::allows(self.settings.family, address) {
+            Ok(())
+        } else {
+            Err(io::ErrorKind::Unsupported.into())
+        }
+    }
+
+    /// A socket for a request, without timestamps.
+    fn connect(&self, remote: SocketAddr, local: Option<IpAddr>) -> io::Result<Socket> {
+        self.check_family(&remote)?;
+        let socket = options::new(&remote, self.settings.client_device.as_deref())?;
+        self.set_dscp(&socket, &remote);
+        if let Some(local) = local {
+            options::bind(&socket, &SocketAddr::new(local, 0))?;
+        }
+        socket.connect(&SockAddr::from(remote))?;
+        Ok(socket)
+    }
+
+    /// True if a socket for requests from `local` can be connected to `remote`. Nothing is sent.
+    #[must_use]
+    pub fn reaches(&self, remote: SocketAddr, local: Option<IpAddr>) -> bool {
+        self.connect(remote, local).is_ok()
     }
 
     /// Sets the options of an unconnected socket and binds it.

@@ -260,8 +260,12 @@ impl World {
                 Output::Resolve { query, name } => {
                     let last = name.bytes().last().unwrap_or(0);
                     let result = Ok(vec![IpAddr::V4(Ipv4Addr::new(198, 51, 100, last))]);
-                    self.engine
-                        .handle(now, &mut self.clock, Input::Resolved { query, result });
+                    let input = Input::Resolved {
+                        query,
+                        result,
+                        unreachable: &[],
+                    };
+                    self.engine.handle(now, &mut self.clock, input);
                 }
                 Output::Reply { bytes, .. } => self.replies.push(bytes.to_vec()),
                 Output::Log(event) => assert!(!event.to_string().is_empty()),

@@ -306,15 +306,16 @@ impl Manager {
         }
     }
 
-    /// Answer to a name query.
+    /// Answer to a name query; none of the `unreachable` addresses is taken.
     pub fn resolved(
         &mut self,
         cx: &mut Cx<'_>,
         discipline: &mut Discipline,
         query: QueryId,
         result: Result<Vec<IpAddr>, ResolveError>,
+        unreachable: &[IpAddr],
     ) {
-        self.on_resolved(cx, discipline, query, result);
+        self.on_resolved(cx, discipline, query, result, unreachable);
     }
 
     /// What is to be done, until there is nothing more. Packets are made here: `cx.now` is to be read freshly

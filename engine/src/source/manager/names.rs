@@ -211,6 +211,7 @@ impl Manager {
         discipline: &mut Discipline,
         query: QueryId,
         result: Result<Vec<IpAddr>, ResolveError>,
+        unreachable: &[IpAddr],
     ) {
         let Some((_, at)) = self.names.query.take_if(|(id, _)| *id == query) else {
             return;
@@ -221,7 +222,7 @@ impl Manager {
             let finished = match result {
                 Ok(addresses) => {
                     self.names.settled = true;
-                    self.use_addresses(cx, discipline, purpose, &addresses)
+                    self.use_addresses(cx, discipline, purpose, &addresses, unreachable)
                 }
                 Err(ResolveError::Temporary) => false,
                 Err(ResolveError::NoAddress) => {
@@ -243,11 +244,17 @@ impl Manager {
         discipline: &mut Discipline,
         purpose: Purpose,
         addresses: &[IpAddr],
+        unreachable: &[IpAddr],
     ) -> bool {
+        let usable: Vec<IpAddr> = addresses
+            .iter()
+            .filter(|ip| !unreachable.contains(ip))
+            .copied()
+            .collect();
         match purpose {
-            Purpose::Source(id) => self.use_first(cx, discipline, id, addresses),
-            Purpose::Pool(pool) => self.fill_pool(cx, discipline, pool, addresses),
-            Purpose::Replace(id) => self.use_other(cx, discipline, id, addresses),
+            Purpose::Source(id) => self.use_first(cx, discipline, id, &usable),
+            Purpose::Pool(pool) => self.fill_pool(cx, discipline, pool, &usable),
+            Purpose::Replace(id) => self.use_other(cx, discipline, id, &usable),
             Purpose::Refresh(id) => {
                 let current = self.table.get(&id).and_then(|entry| entry.address().ip());
                 if current.is_some_and(|ip| addresses.contains(&ip)) {
@@ -256,7 +263,7 @@ impl Manager {
                     }
                     true
                 } else {
-                    self.use_other(cx, discipline, id, addresses)
+                    self.use_other(cx, discipline, id, &usable)
                 }
             }
         }

@@ -193,7 +193,17 @@ impl Node {
     }
 
     fn resolve(&mut self, query: QueryId, result: Result<Vec<IpAddr>, ResolveError>) {
-        self.event(|m, cx, d| m.resolved(cx, d, query, result));
+        self.resolve_beyond(query, result, &[]);
+    }
+
+    /// There is no route to some of the addresses.
+    fn resolve_beyond(
+        &mut self,
+        query: QueryId,
+        result: Result<Vec<IpAddr>, ResolveError>,
+        unreachable: &[IpAddr],
+    ) {
+        self.event(|m, cx, d| m.resolved(cx, d, query, result, unreachable));
     }
 
     /// Times between packets, s.

@@ -22,6 +22,20 @@ fn answer(sim: &mut Sim, result: Result<Vec<IpAddr>, ResolveError>) {
     sim.pump();
 }
 
+/// The same, with addresses (last octets) of which some are `beyond` all routes.
+fn answer_beyond(sim: &mut Sim, addresses: &[u8], beyond: &[u8]) {
+    let query = sim.node().queries.last().unwrap().1;
+    let ips = |octets: &[u8]| -> Vec<IpAddr> { octets.iter().copied().map(ip).collect() };
+    sim.node().resolve_beyond(query, Ok(ips(addresses)), &ips(beyond));
+    sim.pump();
+}
+
+/// Addresses of all sources that have one.
+fn addresses(sim: &Sim) -> Vec<IpAddr> {
+    let associations = sim.nodes[0].manager.associations();
+    associations.filter_map(|a| a.address().ip()).collect()
+}
+
 #[test]
 fn names_are_tried_again_at_growing_intervals() {
     let mut sim = Sim::new(silent());
@@ -211,6 +225,67 @@ fn an_unreachable_source_is_replaced() {
     let index = sim.node().manager.find(SourceAddress::Ip(ip(3))).unwrap();
     assert_eq!(sim.node().manager.associations().next().unwrap().id(), index);
     assert_eq!(sim.node().manager.find(SourceAddress::Ip(ip(1))), None);
+}
+
+#[test]
+fn an_address_without_a_route_is_none() {
+    let mut sim = Sim::new(silent());
+    sim.node().add(&server("a.example", |_| {}));
+    sim.node().add(&server("b.example", |_| {}));
+    // Nobody asks for a route to what the operator wrote.
+    sim.node().add(&server("192.0.2.9", |_| {}));
+    begin(&mut sim);
+    answer_beyond(&mut sim, &[1, 2], &[1]);
+    answer_beyond(&mut sim, &[3, 4], &[3, 4]);
+    sim.node().event(Manager::start);
+    assert_eq!(addresses(&sim), [ip(2), ip(9)]);
+    // The network has come when the name is tried again.
+    sim.run(30.0);
+    assert_eq!(sim.node().queries.len(), 3);
+    assert_eq!(sim.node().queries[2].2, "b.example");
+    answer_beyond(&mut sim, &[3, 4], &[3]);
+    assert_eq!(addresses(&sim), [ip(2), ip(4), ip(9)]);
+    sim.run(300.0);
+    assert_eq!(sim.node().queries.len(), 3);
+}
+
+#[test]
+fn a_pool_keeps_slots_for_addresses_without_a_route() {
+    let mut sim = Sim::new(silent());
+    sim.node().add(&pool("p.example", 2));
+    begin(&mut sim);
+    answer_beyond(&mut sim, &[1, 2, 3, 4], &[1, 3]);
+    sim.node().event(Manager::start);
+    assert_eq!(addresses(&sim), [ip(2), ip(4)]);
+    assert_eq!(sim.node().manager.activity().unresolved, 2);
+    sim.run(30.0);
+    answer_beyond(&mut sim, &[1, 2, 3, 4], &[]);
+    assert_eq!(addresses(&sim), [ip(2), ip(4), ip(1), ip(3)]);
+}
+
+#[test]
+fn a_bad_source_is_replaced_by_one_with_a_route_only() {
+    let mut sim = Sim::new(silent());
+    sim.node()
+        .add(&server("a.example", |c| (c.minpoll, c.maxpoll) = (2, 2)));
+    begin(&mut sim);
+    answer(&mut sim, Ok(vec![ip(1)]));
+    sim.node().event(Manager::start);
+    sim.run(40.0);
+    assert_eq!(sim.node().queries.len(), 2);
+    answer_beyond(&mut sim, &[1, 2, 3], &[1, 3]);
+    assert_eq!(addresses(&sim), [ip(2)]);
+    // An address that still belongs to the name is kept while its network is away.
+    for (answered, beyond, left) in [
+        (&[2, 3][..], &[2][..], 2),
+        (&[3, 4], &[3, 4], 2),
+        (&[3, 4], &[3], 4),
+    ] {
+        sim.node().event(|m, cx, _| m.refresh_all(cx));
+        sim.pump();
+        answer_beyond(&mut sim, answered, beyond);
+        assert_eq!(addresses(&sim), [ip(left)]);
+    }
 }
 
 #[test]
