@@ -13,7 +13,9 @@ pub const FIRST_SOCKET: u32 = 1 << 8;
 /// Something for the driver.
 #[derive(Debug)]
 pub(super) enum Pending {
-    /// `onoffline`: the socket for this source has been opened, or that has failed.
+    /// `onoffline`: a socket for this source is to be opened, to see if that works.
+    Probe(SourceId),
+    /// It has been opened, or that has failed.
     Probed(SourceId, SocketId),
     Output(Output),
     /// The packet of this source is still to be made.
@@ -109,16 +111,21 @@ impl Io {
 
     /// Asks for a new socket.
     pub(super) fn open(&mut self, spec: SocketSpec) -> SocketId {
-        let socket = SocketId(self.next_socket);
-        self.next_socket = self.next_socket.checked_add(1).unwrap_or(FIRST_SOCKET);
+        let socket = self.next_socket();
         self.push(Output::Open { socket, spec });
         socket
     }
 
-    /// Asks for a socket connected to `remote`.
-    pub(super) fn open_connected(&mut self, remote: SocketAddr) -> SocketId {
+    pub(super) fn next_socket(&mut self) -> SocketId {
+        let socket = SocketId(self.next_socket);
+        self.next_socket = self.next_socket.checked_add(1).unwrap_or(FIRST_SOCKET);
+        socket
+    }
+
+    /// A socket connected to `remote`.
+    pub(super) fn connected(&self, remote: SocketAddr) -> SocketSpec {
         let local = self.local[family(remote.ip())];
-        self.open(SocketSpec::Client { remote, local })
+        SocketSpec::Client { remote, local }
     }
 
     pub(super) fn push(&mut self, output: Output) {
@@ -135,7 +142,7 @@ impl Io {
         let i = family(remote.ip());
         match self.clients {
             _ if peer || self.is_ptp_port(remote) => self.shared_for(remote),
-            ClientSockets::PerRequest => Some(self.open_connected(remote)),
+            ClientSockets::PerRequest => Some(self.open(self.connected(remote))),
             ClientSockets::Permanent(_) => self.permanent[i],
             ClientSockets::Server => self.server[i],
         }

@@ -124,18 +124,23 @@ impl Manager {
         });
     }
 
-    /// Command `onoffline`: sources that can be reached go online, the others offline. A socket is opened for each, and
-    /// what became of it is known when the outputs that open them have been performed: before the next
-    /// command, as users expect who ask for `activity` then.
+    /// Command `onoffline`: sources that can be reached go online, the others offline. A socket is opened for each, one
+    /// after the other, and what became of it is known when the outputs that open them have been performed: before the
+    /// next command, as users expect who ask for `activity` then.
     pub fn online_if_reachable(&mut self, cx: &mut Cx<'_>) {
-        for (id, entry) in &self.table {
-            if let Some(remote) = entry.association.remote() {
-                let socket = self.io.open_connected(remote);
-                self.probes.insert(socket);
-                self.io.queue.push_back(Pending::Probed(*id, socket));
-            }
-        }
+        let ids = self.table.keys().copied();
+        self.io.queue.extend(ids.map(Pending::Probe));
         self.resolve_now(cx);
+    }
+
+    /// Opens a socket for a source; the next thing to be done is to see what became of it.
+    pub(super) fn probe(&mut self, id: SourceId) -> Option<Output> {
+        let remote = self.table.get(&id)?.association.remote()?;
+        let spec = self.io.connected(remote);
+        let socket = self.io.next_socket();
+        self.probe = Some(socket);
+        self.io.queue.push_front(Pending::Probed(id, socket));
+        Some(Output::Open { socket, spec })
     }
 
     /// The end of a probe; it has succeeded if nobody complained.
@@ -145,10 +150,10 @@ impl Manager {
         discipline: &mut Discipline,
         id: SourceId,
         socket: SocketId,
-    ) {
-        let online = self.probes.remove(&socket);
-        self.io.push(Output::Close(socket));
+    ) -> Option<Output> {
+        let online = self.probe.take().is_some();
         self.set_online(cx, discipline, id, online);
+        online.then_some(Output::Close(socket))
     }
 
     /// Command `burst`: `good` samples or `total` packets. False if no source matches.

@@ -28,7 +28,7 @@ use crate::wire::ntp::{Mode, Packet};
 use names::Names;
 use pool::{Pool, PoolId};
 use reload::Reloaded;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use table::Entry;
@@ -66,8 +66,8 @@ pub struct Manager {
     /// `refresh`, s; 0 is off.
     refresh: f64,
     last_refresh: Option<Mono>,
-    /// Sockets opened by `onoffline` to see if a source can be reached.
-    probes: BTreeSet<SocketId>,
+    /// Socket opened by `onoffline` to see if a source can be reached, unless that has failed.
+    probe: Option<SocketId>,
     /// Whose packet went last to a socket that several sources share.
     last_sent: BTreeMap<SocketId, SourceId>,
 }
@@ -98,7 +98,7 @@ impl Manager {
             next_replacement: None,
             refresh: f64::from(config.network.refresh),
             last_refresh: None,
-            probes: BTreeSet::new(),
+            probe: None,
             last_sent: BTreeMap::new(),
         }
     }
@@ -284,7 +284,7 @@ impl Manager {
 
     /// A packet could not be sent on this socket, or the socket could not be opened.
     pub fn not_sent(&mut self, cx: &mut Cx<'_>, discipline: &mut Discipline, on: SocketId) {
-        if self.probes.remove(&on) {
+        if self.probe.take_if(|probe| *probe == on).is_some() {
             return;
         }
         let source = if self.io.is_shared(on) {
@@ -325,8 +325,14 @@ impl Manager {
         loop {
             let id = match self.io.queue.pop_front()? {
                 Pending::Output(output) => return Some(output),
+                Pending::Probe(id) => match self.probe(id) {
+                    Some(output) => return Some(output),
+                    None => continue,
+                },
                 Pending::Probed(id, socket) => {
-                    self.probed(cx, discipline, id, socket);
+                    if let Some(output) = self.probed(cx, discipline, id, socket) {
+                        return Some(output);
+                    }
                     continue;
                 }
                 Pending::Transmit(id) => id,

@@ -114,6 +114,8 @@ struct Node {
     unknown: usize,
     /// The network refuses everything.
     unreachable: bool,
+    /// Most sockets that can be open.
+    descriptors: usize,
 }
 
 impl Node {
@@ -148,6 +150,7 @@ impl Node {
             lines: Vec::new(),
             unknown: 0,
             unreachable: false,
+            descriptors: usize::MAX,
         }
     }
 
@@ -263,7 +266,7 @@ impl Sim {
         match output {
             Output::Open { socket, spec } => {
                 assert!(matches!(spec, SocketSpec::Client { .. }));
-                if node.unreachable {
+                if node.unreachable || node.open.len() >= node.descriptors {
                     node.event(|m, cx, d| m.not_sent(cx, d, socket));
                 } else {
                     node.open.push(socket);

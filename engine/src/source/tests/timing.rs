@@ -187,6 +187,25 @@ fn onoffline_asks_the_network() {
 }
 
 #[test]
+fn onoffline_needs_one_descriptor() {
+    let mut sim = Sim::new(silent());
+    for last in 1..=40 {
+        sim.node()
+            .add(&server(&ip(last).to_string(), |c| c.online = false));
+    }
+    sim.node().start();
+    sim.node().descriptors = 1;
+    sim.node().event(|m, cx, _| m.online_if_reachable(cx));
+    sim.pump();
+    assert_eq!(sim.node().manager.activity().online, 40);
+    assert!(sim.node().open.is_empty());
+    sim.node().descriptors = 0;
+    sim.node().event(|m, cx, _| m.online_if_reachable(cx));
+    sim.pump();
+    assert_eq!(sim.node().manager.activity().offline, 40);
+}
+
+#[test]
 fn auto_offline_when_nothing_can_be_sent() {
     let mut sim = Sim::with_source(good(), |c| {
         (c.auto_offline, c.minpoll, c.maxpoll) = (true, 2, 2);
