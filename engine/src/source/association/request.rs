@@ -159,7 +159,8 @@ impl Association {
             root_delay: NtpShort::from_seconds(served.root_delay),
             root_dispersion: NtpShort::from_seconds(served.root_dispersion),
             refid: served.refid,
-            reference: encode(served.ref_time, precision, env.cx.random),
+            // Without fuzz: whoever hears our packets as those of a source must be able to tell (test D).
+            reference: NtpTimestamp::from_cooked(served.ref_time, 0),
             originate,
             receive,
             transmit,

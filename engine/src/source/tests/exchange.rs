@@ -367,6 +367,22 @@ fn peers_tell_their_root_and_their_monotonic_time() {
 }
 
 #[test]
+fn a_peer_tells_the_same_reference_time_each_time() {
+    let mut sim = Sim::new(silent());
+    sim.nodes = vec![Node::new(1, Some(1))];
+    let mut config = SourceConfig::new(SourceKind::Peer, "192.0.2.1");
+    (config.minpoll, config.maxpoll) = (0, 0);
+    sim.node().add(&config);
+    sim.node().start();
+    sim.run(10.0);
+    let reference =
+        |(_, _, bytes): &(f64, SocketAddr, Vec<u8>)| Packet::parse(bytes).unwrap().header.reference;
+    let told: Vec<NtpTimestamp> = sim.node().sent.iter().map(reference).collect();
+    assert!(told.len() > 5 && !told[0].is_zero(), "{told:?}");
+    assert!(told.iter().all(|time| *time == told[0]), "{told:?}");
+}
+
+#[test]
 fn a_response_waits_for_the_timestamp_of_the_network_card() {
     let mut sim = Sim::with_source(good(), fast);
     sim.node().manager.set_hardware_timeout(Some(0.001));
