@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use compat_tests::{Programs, TempDir, finish, reference, subject};
+use compat_tests::{Programs, TempDir, finish, ours, reference, subject};
 
 /// Configurations, options of the command line, and the last message.
 const CASES: &[(&str, &[&str], &str)] = &[
@@ -79,4 +79,44 @@ fn fatal_errors_come_in_their_turn() {
             "{config} {options:?}"
         );
     }
+}
+
+/// Runs our daemon with a limit of `ulimit`; gives its messages. It must end by itself, with this status.
+fn limited(limit: &str, options: &str, config: &str, status: i32) -> String {
+    let dir = TempDir::new();
+    let at = dir.display();
+    let text = format!("pidfile {at}/pid\nbindcmdaddress /\ncmdport 0\nport 0\n{config}\n");
+    let conf = dir.write("chrony.conf", text);
+    let (chronyd, conf) = (
+        subject().chronyd.display().to_string(),
+        conf.display().to_string(),
+    );
+    let script = format!("ulimit {limit} && exec {chronyd} -d -x -f {conf} {options}");
+    let done = finish(
+        Command::new("bash").args(["-c", &script]),
+        Duration::from_secs(60),
+    );
+    assert_eq!(done.status.code(), Some(status), "{limit}: {}", done.stderr);
+    done.stderr
+}
+
+#[test]
+fn too_few_descriptors_are_told() {
+    let mut told = 0;
+    for limit in 6..=24 {
+        let said = limited(&format!("-n {limit}"), "-u root", "", 1);
+        assert!(said.contains("Fatal error : "), "{limit}: {said}");
+        told += usize::from(said.contains("(ulimit -n is too low)"));
+    }
+    assert!(told > 0);
+}
+
+#[test]
+fn without_a_thread_a_name_is_not_resolved() {
+    // Of this limit root is exempt. Without a source the time that `-t` gives ends with 1.
+    let said = limited("-u 1", "-u nobody -t 1", "server ntp.invalid", 1);
+    assert!(
+        said.contains("Could not start thread to resolve ntp.invalid : "),
+        "{said}"
+    );
 }

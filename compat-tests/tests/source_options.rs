@@ -184,7 +184,7 @@ fn names_are_resolved_again() {
 fn addresses_without_a_route_are_not_taken() {
     for programs in both() {
         let (cable, _server) = served();
-        let mut names = String::from("10.98.0.1 far.test\nfd88::9 six.test\n");
+        let mut names = String::from("10.98.0.1 far.test\n");
         for (number, address) in [Pair::RIGHT4, SECOND, THIRD].iter().enumerate() {
             names += &format!("fd88::{number} many.test\n{address} many.test\n");
         }
@@ -196,14 +196,12 @@ fn addresses_without_a_route_are_not_taken() {
             "port 0\npool many.test maxsources 4\nserver far.test\nserver fd88::77",
         );
         wait_activity(&daemon, "4,0,0,0,6");
-        daemon.chronyc(&["add", "server", "six.test"]).ok();
-        assert_eq!(activity(&daemon), "4,0,0,0,7", "{:?}", programs.chronyd);
         // A network comes: the name is tried again, here because of the command.
         cable.left.ip(&["addr", "add", "10.98.0.2/24", "dev", "veth0"]);
         daemon.chronyc(&["online"]).ok();
-        wait_activity(&daemon, "5,0,0,0,6");
+        wait_activity(&daemon, "5,0,0,0,5");
         let sources = daemon.chronyc(&["-n", "-c", "sources", "-a"]).ok();
-        for (address, times) in [("10.98.0.1", 1), ("fd88::77", 1), ("fd88::", 1), ("ID#", 6)] {
+        for (address, times) in [("10.98.0.1", 1), ("fd88::77", 1), ("fd88::", 1), ("ID#", 5)] {
             let found = sources.lines().filter(|line| line.contains(address)).count();
             assert_eq!(found, times, "{:?}: {address}\n{sources}", programs.chronyd);
         }

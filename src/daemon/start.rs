@@ -19,6 +19,8 @@ use crate::sys::error::reason;
 use crate::sys::filter::{Filter, Level};
 use crate::sys::process::{allow_open_files, lock_memory, set_priority, unlimit_locked_memory};
 use crate::sys::random::KernelRandom;
+use std::io;
+use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use truechimer_engine::config::{HwTimestamp, TempComp, source_files};
 use truechimer_engine::engine::{Engine, EngineOptions, Mode};
@@ -26,6 +28,9 @@ use truechimer_engine::event::clock::ClockEvent;
 use truechimer_engine::server::Steering;
 use truechimer_engine::sync::reference::{DriftFile, Start};
 use truechimer_engine::time::Mono;
+
+/// Descriptors that the runtime opens until it takes signals, and one to spare.
+const RUNTIME_DESCRIPTORS: usize = 8;
 
 /// Longest file of points, bytes.
 const MAX_POINTS: u64 = 1 << 20;
@@ -136,6 +141,7 @@ pub(super) fn start(
         ));
     }
 
+    check_descriptors()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -181,13 +187,27 @@ pub(super) fn start(
         let status = daemon.shut_down()?;
         told.map(|()| status)
     });
-    // A name that is still being looked up must not hold us up.
-    runtime.shutdown_background();
+    drop(runtime);
     let status = status?;
     if let Some(file) = pid_file {
         file.remove();
     }
     Ok(status)
+}
+
+/// The runtime panics if there are too few for it to take signals.
+fn check_descriptors() -> Result<(), Fatal> {
+    let first = UnixDatagram::unbound();
+    let all = first.and_then(|first| {
+        let others = (1..RUNTIME_DESCRIPTORS).map(|_| first.try_clone());
+        others.collect::<io::Result<Vec<_>>>()
+    });
+    all.map(drop).map_err(|error| {
+        let reason = reason(&error);
+        Fatal(format!(
+            "Could not start runtime : {reason} (ulimit -n is too low)"
+        ))
+    })
 }
 
 /// Makes the directories; gives the path of the Unix command socket if its directory is safe.

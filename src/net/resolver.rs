@@ -3,8 +3,11 @@
 
 use super::helper::{self, Answer};
 use super::watch::{Descriptor, Key, Wake, Wakes};
+use crate::logs;
+use crate::sys::error::reason;
 use crate::sys::name;
 use std::io;
+use std::thread;
 use truechimer_engine::config::AddressFamily;
 use truechimer_engine::io::{QueryId, ResolveError};
 
@@ -47,10 +50,18 @@ impl Resolver {
             }
             return;
         }
-        let wakes = wakes.clone();
-        tokio::task::spawn_blocking(move || {
-            wakes.push(Wake::Resolved(query, name::resolve(&name, family)));
+        // One at a time, and seldom. The runtime's own threads are not for this: it panics when one can't be started.
+        let (answers, wanted) = (wakes.clone(), name.clone());
+        let started = thread::Builder::new().name("resolver".to_owned()).spawn(move || {
+            answers.push(Wake::Resolved(query, name::resolve(&wanted, family)));
         });
+        if let Err(error) = started {
+            let reason = reason(&error);
+            logs::error(format_args!(
+                "Could not start thread to resolve {name} : {reason}"
+            ));
+            wakes.push(Wake::Resolved(query, Err(ResolveError::Temporary)));
+        }
     }
 
     /// An answer has come.
