@@ -1,13 +1,14 @@
 //! The main loop: one task that owns the engine, wakes up, tells the engine, does what it says.
 
 use super::leap_files::LeapFiles;
+use super::rounds::Rounds;
 use super::{Fatal, dumps, keys, mail};
 use crate::clock::{SystemClock, read_temperature, write_drift};
 use crate::config_files::ConfigFiles;
 use crate::logs::{self, LogFiles, MessageLog};
 use crate::net::{
     Arrival, CommandSockets, Key, NtpSockets, Pace, Publication, Resolver, Responder, Signed, Signer, Wake,
-    Wakes,
+    WakeQueue, Wakes,
 };
 use crate::sys::error::reason;
 use crate::sys::socket::{Batch, Queue, Received};
@@ -17,8 +18,6 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::task::yield_now;
 use truechimer_engine::config::{AddressFamily, Config, source_files};
 use truechimer_engine::engine::Engine;
 use truechimer_engine::event::{Event, Severity};
@@ -66,13 +65,15 @@ pub(super) struct Daemon {
     pub(super) ending: Option<Ending>,
     /// When the files of the leap second database were read.
     pub(super) leaps_read: Mono,
-    /// There is more to read where the loop was last; others come first.
-    pub(super) hurried: bool,
+    /// Sockets of the server that have something.
+    pub(super) rounds: Rounds,
+    /// Where there is more to read; others come first.
+    pub(super) again: Vec<Key>,
 }
 
 /// What the loop waits for.
 pub(super) struct Events {
-    wakes: UnboundedReceiver<Wake>,
+    wakes: WakeQueue,
     timer: AsyncFd<Timer>,
     /// What the timer is set to.
     armed: Option<Mono>,
@@ -198,9 +199,8 @@ impl Daemon {
             if let Some(wake) = wake {
                 self.wake(wake, &mut batch, &mut responder)?;
             }
-            if std::mem::take(&mut self.hurried) {
-                // Without this the loop would never look at anything but its own queue.
-                yield_now().await;
+            if let Some(wakes) = self.wakes.as_ref().filter(|_| !self.again.is_empty()) {
+                wakes.push_behind(self.again.drain(..)).await;
             }
         }
     }
@@ -237,8 +237,11 @@ impl Daemon {
             }
             Wake::Socket(Key::Resolver) => self.read_answers()?,
             Wake::Socket(Key::Signer) => self.read_signed(),
+            Wake::Socket(Key::Server) => self.serve(responder)?,
             Wake::Socket(Key::Ntp(socket)) if self.serves_in_batches(socket) => {
-                self.serve(socket, responder)?;
+                if self.rounds.join(socket) {
+                    self.serve(responder)?;
+                }
             }
             Wake::Socket(Key::Ntp(socket)) => self.read_ntp(socket, batch)?,
             Wake::Socket(key) => self.read_commands(key, batch)?,
@@ -387,12 +390,9 @@ impl Daemon {
         Ok(())
     }
 
-    /// There may be more to read, which nothing else would announce.
+    /// There may be more to read, which nothing else would announce. Others come first.
     pub(super) fn come_back(&mut self, key: Key) {
-        self.hurried = true;
-        if let Some(wakes) = &self.wakes {
-            wakes.push(Wake::Socket(key));
-        }
+        self.again.push(key);
     }
 
     pub(super) fn handle(&mut self, now: Now, input: Input<'_>) -> Result<(), Fatal> {
@@ -565,7 +565,7 @@ impl Events {
                 self.armed = None;
                 Ok(None)
             }
-            wake = self.wakes.recv() => Ok(wake),
+            wake = self.wakes.next() => Ok(wake),
         }
     }
 }

@@ -9,6 +9,7 @@ mod mail;
 mod notify;
 mod pid_file;
 mod reach;
+mod rounds;
 mod serve;
 mod settings;
 mod start;

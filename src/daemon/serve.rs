@@ -2,6 +2,7 @@
 
 use super::Fatal;
 use super::event_loop::Daemon;
+use super::rounds::{Seen, Serves};
 use crate::net::{Forwarded, Key, Publication, Responder};
 use crate::sys::clock;
 use crate::sys::error::reason;
@@ -13,18 +14,48 @@ use truechimer_engine::io::SocketId;
 use truechimer_engine::server::Worker;
 use truechimer_engine::time::Now;
 
-/// Looks at a queue before others get their turn.
-const SERVED_BATCHES: usize = 8;
+/// What looks at the sockets.
+struct Turn<'a> {
+    daemon: &'a mut Daemon,
+    responder: &'a mut Responder,
+    /// How long to wait for more.
+    pause: Option<Duration>,
+}
 
-/// What a look at a queue has shown.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Seen {
-    /// Nothing, or the socket is gone.
-    Nothing,
-    /// There may be more.
-    More,
-    /// All that was there.
-    All,
+impl Serves for Turn<'_> {
+    type Error = Fatal;
+
+    fn look(&mut self, socket: SocketId, stamps_due: &mut bool) -> Result<Seen, Fatal> {
+        let Self {
+            daemon, responder, ..
+        } = self;
+        if std::mem::take(stamps_due) | daemon.sockets.take_errors(socket) {
+            while daemon.take(socket, Queue::Error, responder)? == Seen::More {}
+        }
+        let seen = daemon.take(socket, Queue::Data, responder)?;
+        self.pause = responder.wait(clock::monotonic());
+        *stamps_due = seen != Seen::Nothing && responder.stamps_due();
+        let gone = daemon.ending.is_some() || !daemon.engine.serves_on(socket);
+        Ok(if gone { Seen::Gone } else { seen })
+    }
+
+    fn pause(&mut self) -> Option<Duration> {
+        self.pause
+    }
+
+    fn announce(&mut self, socket: SocketId, announced: bool) -> bool {
+        self.daemon.sockets.announce(socket, announced)
+    }
+
+    /// Never goes past the time that the engine wants to be called at.
+    fn wait(&mut self, time: Duration) -> bool {
+        let next = self.daemon.engine.next_wakeup();
+        let left = next.map_or(f64::INFINITY, |next| next - clock::monotonic());
+        if left > 0.0 {
+            sleep(Duration::from_secs_f64(left.min(time.as_secs_f64())));
+        }
+        left > 0.0
+    }
 }
 
 impl Daemon {
@@ -33,36 +64,19 @@ impl Daemon {
         !self.sockets.is_shared(socket) && self.engine.serves_on(socket)
     }
 
-    /// Reads a socket of the server. While many requests come it looks again and again, after a short wait that never
-    /// goes past the time that the engine wants to be called at, and has nothing announced.
-    pub(super) fn serve(&mut self, socket: SocketId, responder: &mut Responder) -> Result<(), Fatal> {
-        for _ in 0..SERVED_BATCHES {
-            if self.sockets.take_errors(socket) || responder.stamps_due() {
-                while self.take(socket, Queue::Error, responder)? == Seen::More {}
-            }
-            let seen = self.take(socket, Queue::Data, responder)?;
-            if self.ending.is_some() || !self.engine.serves_on(socket) {
-                return Ok(());
-            }
-            let now = clock::monotonic();
-            let wait = responder.wait(now);
-            let announced = self.sockets.announce(socket, wait.is_none());
-            if seen == Seen::More {
-                continue;
-            }
-            let Some(wait) = wait else {
-                if announced {
-                    return Ok(());
-                }
-                break;
-            };
-            let left = self.engine.next_wakeup().map_or(f64::INFINITY, |next| next - now);
-            if left <= 0.0 {
-                break;
-            }
-            sleep(Duration::from_secs_f64(left.min(wait.as_secs_f64())));
+    /// Reads the sockets of the server that have something. While many requests come it looks again and again, after a
+    /// short wait for all, and has nothing announced.
+    pub(super) fn serve(&mut self, responder: &mut Responder) -> Result<(), Fatal> {
+        let mut rounds = std::mem::take(&mut self.rounds);
+        let again = rounds.turn(&mut Turn {
+            daemon: self,
+            responder,
+            pause: None,
+        })?;
+        self.rounds = rounds;
+        if again {
+            self.come_back(Key::Server);
         }
-        self.come_back(Key::Ntp(socket));
         Ok(())
     }
 

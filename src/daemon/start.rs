@@ -6,6 +6,7 @@ use super::leap_files::LeapFiles;
 use super::notify::Notifier;
 use super::pid_file::PidFile;
 use super::reach::reach;
+use super::rounds::Rounds;
 use super::settings::Settings;
 use super::{Fatal, dumps, keys};
 use crate::args::{self, Args};
@@ -91,7 +92,8 @@ pub(super) fn start(
         wakes: None,
         ending: None,
         leaps_read: clock_time,
-        hurried: false,
+        rounds: Rounds::default(),
+        again: Vec::new(),
     };
     if let Some(keys) = loaded_keys {
         daemon.engine.set_keys(keys);

@@ -110,7 +110,7 @@ impl CommandSockets {
             Key::CommandUnix => self.unix.as_ref().map(|(_, descriptor)| descriptor),
             Key::CommandV4 => self.v4.as_ref(),
             Key::CommandV6 => self.v6.as_ref(),
-            Key::Ntp(_) | Key::Resolver | Key::Signer => None,
+            Key::Ntp(_) | Key::Server | Key::Resolver | Key::Signer => None,
         }
     }
 

@@ -26,5 +26,5 @@ pub use pace::Pace;
 pub use resolver::Resolver;
 pub use responder::Responder;
 pub use signer::{Signed, Signer};
-pub use watch::{Key, Wake, Wakes};
+pub use watch::{Key, Wake, WakeQueue, Wakes};
 pub use workers::{Forwarded, Inquiry, Pool, Publication, steer_group};
