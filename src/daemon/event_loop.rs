@@ -450,7 +450,7 @@ impl Daemon {
             Output::ReadPhc { interface } => self.read_phc(interface),
             Output::Resolve { query, name } => {
                 if let Some(wakes) = &self.wakes {
-                    self.resolver.resolve(query, name, self.family, wakes);
+                    self.resolver.resolve(query, &name, self.family, wakes);
                 }
             }
             Output::Log(event) if event.severity() == Severity::Fatal => return Err(Fatal::new(event)),

@@ -42,16 +42,16 @@ impl Resolver {
     }
 
     /// Looks `name` up. The answer comes as [`Wake::Resolved`], or from [`Self::receive`].
-    pub fn resolve(&mut self, query: QueryId, name: String, family: AddressFamily, wakes: &Wakes) {
+    pub fn resolve(&mut self, query: QueryId, name: &str, family: AddressFamily, wakes: &Wakes) {
         self.pending += 1;
         if let Some(descriptor) = &self.helper {
-            if helper::ask(descriptor.fd(), query, &name, family).is_err() {
+            if helper::ask(descriptor.fd(), query, name, family).is_err() {
                 wakes.push(Wake::Resolved(query, Err(ResolveError::Temporary)));
             }
             return;
         }
         // One at a time, and seldom. The runtime's own threads are not for this: it panics when one can't be started.
-        let (answers, wanted) = (wakes.clone(), name.clone());
+        let (answers, wanted) = (wakes.clone(), name.to_owned());
         let started = thread::Builder::new().name("resolver".to_owned()).spawn(move || {
             answers.push(Wake::Resolved(query, name::resolve(&wanted, family)));
         });
