@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use compat_tests::{Programs, TempDir, finish, ours, reference, subject};
+use compat_tests::{Programs, TempDir, finish, reference, subject};
 
 /// Configurations, options of the command line, and the last message.
 const CASES: &[(&str, &[&str], &str)] = &[

@@ -70,7 +70,7 @@ fn local_mode_serves_its_stratum() {
     assert_eq!((reply.leap, reply.stratum, reply.refid), (0, 5, 0x7f7f_0101));
     assert_eq!((reply.root_delay.0, reply.root_dispersion.0), (0, 0));
     let age = (reply.receive.0 - reply.reference.0) >> 32;
-    assert!((1..=2).contains(&age), "{age}");
+    assert!((1..64).contains(&age), "{age}");
 }
 
 #[test]
