@@ -213,7 +213,9 @@ impl NtpSockets {
             }
         };
         let mut descriptor = Descriptor::Plain(OwnedFd::from(socket));
-        if let Some(wakes) = &self.wakes {
+        // One for a request is watched when that is sent: a watched one that is closed without is open until the loop
+        // waits again, and `onoffline` opens many.
+        if let Some(wakes) = self.wakes.as_ref().filter(|_| connected.is_none()) {
             descriptor = descriptor.watch(Key::Ntp(id), wakes)?;
         }
         let entry = Entry {
@@ -321,7 +323,11 @@ impl NtpSockets {
         bytes: &Bytes,
         token: Option<Token>,
     ) -> io::Result<()> {
-        let entry = self.entries.get_mut(&id).ok_or(io::ErrorKind::NotFound)?;
+        let mut entry = self.entries.remove(&id).ok_or(io::ErrorKind::NotFound)?;
+        if let Some(wakes) = &self.wakes {
+            entry.descriptor = entry.descriptor.watch(Key::Ntp(id), wakes)?;
+        }
+        let entry = self.entries.entry(id).or_insert(entry);
         let address = Address::Ip(to);
         let heard = entry.link_local.filter(|(peer, _)| to.ip() == *peer);
         let heard = heard.map_or(0, |(_, index)| index);
