@@ -55,7 +55,7 @@ impl AccessList {
         Ok(list)
     }
 
-    /// Adds one rule. Takes as long as there are rules inside of its subnet.
+    /// Adds one rule. Takes the longer the more rules there are inside of its subnet.
     ///
     /// # Errors
     /// The rule makes no sense; nothing has changed.
