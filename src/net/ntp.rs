@@ -311,6 +311,21 @@ impl NtpSockets {
         }
     }
 
+    /// Watches a socket that was opened for a request, if it is not watched yet.
+    fn watch_for_reply(&mut self, id: SocketId) -> io::Result<()> {
+        if let Some(wakes) = &self.wakes
+            && let Entry {
+                descriptor: Descriptor::Plain(_),
+                ..
+            } = self.entries.get(&id).ok_or(io::ErrorKind::NotFound)?
+            && let Some(mut entry) = self.entries.remove(&id)
+        {
+            entry.descriptor = entry.descriptor.watch(Key::Ntp(id), wakes)?;
+            self.entries.insert(id, entry);
+        }
+        Ok(())
+    }
+
     /// Sends a datagram.
     ///
     /// # Errors
@@ -323,11 +338,8 @@ impl NtpSockets {
         bytes: &Bytes,
         token: Option<Token>,
     ) -> io::Result<()> {
-        let mut entry = self.entries.remove(&id).ok_or(io::ErrorKind::NotFound)?;
-        if let Some(wakes) = &self.wakes {
-            entry.descriptor = entry.descriptor.watch(Key::Ntp(id), wakes)?;
-        }
-        let entry = self.entries.entry(id).or_insert(entry);
+        self.watch_for_reply(id)?;
+        let entry = self.entries.get_mut(&id).ok_or(io::ErrorKind::NotFound)?;
         let address = Address::Ip(to);
         let heard = entry.link_local.filter(|(peer, _)| to.ip() == *peer);
         let heard = heard.map_or(0, |(_, index)| index);
