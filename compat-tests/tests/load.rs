@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use compat_tests::programs::subject_is_reference;
 use compat_tests::{Chronyd, Instance, LIMIT, Namespace, SimClock, finish, soak, subject, until};
@@ -163,9 +163,14 @@ fn step(daemon: &Instance, clock: &SimClock, steps: &[i64], offsets: &Offsets, s
                 let _ = daemon.chronyc(&["settime", date.trim()]);
                 daemon.chronyc(&["makestep"]).ok();
                 // What came between reading the clock and stepping it is left to be slewed.
+                let started = Instant::now();
                 until(LIMIT, "the rest of a step", || {
                     let tracking = daemon.chronyc(&["-c", "tracking"]).ok();
                     let rest: f64 = tracking.split(',').nth(4)?.parse().ok()?;
+                    if started.elapsed() > PATIENCE {
+                        // On a busy machine a command may be late enough to leave much.
+                        daemon.chronyc(&["makestep"]).ok();
+                    }
                     (rest.abs() < 2e-4).then_some(())
                 });
             }
