@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Duration;
 
 use compat_tests::wire::{Datagram, Wire};
-use compat_tests::{Chronyd, Instance, LIMIT, Namespace, Pair, Programs, reference, subject, until};
+use compat_tests::{Chronyd, Instance, LIMIT, Namespace, Pair, Programs, finish, reference, subject, until};
 
 /// More addresses of the right side.
 const SECOND: &str = "10.99.0.22";
@@ -122,6 +123,29 @@ fn cables_are_unplugged_and_plugged_in() {
             format!("{} offline", Pair::RIGHT4),
         ];
         assert_eq!(log, expected, "{:?}", programs.chronyd);
+    }
+}
+
+#[test]
+fn more_sources_than_descriptors_go_online() {
+    const SOURCES: usize = 100;
+    for programs in both() {
+        let cable = Pair::new();
+        let sources: String = (0..SOURCES)
+            .map(|i| format!("server 10.99.0.{} offline\n", 100 + i))
+            .collect();
+        let daemon = client(&programs, &cable.left, &format!("port 0\n{sources}"));
+        assert_eq!(activity(&daemon), format!("0,{SOURCES},0,0,0"));
+        let mut limit = Command::new("prlimit");
+        limit.args(["--nofile=48:48", "--pid", &daemon.pid().to_string()]);
+        finish(&mut limit, LIMIT).ok();
+        daemon.chronyc(&["onoffline"]).ok();
+        assert_eq!(
+            activity(&daemon),
+            format!("{SOURCES},0,0,0,0"),
+            "{:?}",
+            programs.chronyd
+        );
     }
 }
 
