@@ -31,7 +31,7 @@ use crate::sync::reference::Start;
 use crate::sync::special;
 use crate::sync::tempcomp::Thermometer;
 use crate::time::{Era, Mono, Now};
-use crate::wire::ntp::ptp;
+use crate::wire::ntp::{self, ptp};
 use hardware::Hardware;
 use serving::Serving;
 use start::Phase;
@@ -45,8 +45,6 @@ pub const ERA: Era = Era::starting_at(0);
 /// The end of the era is worth a warning when it is nearer than ten years, s.
 const END_OF_ERA_NEAR: i64 = 3650 * 86_400;
 
-/// Default NTP port.
-const NTP_PORT: u16 = 123;
 /// Numbers of NTP sources start here; lower ones are for reference clocks.
 const FIRST_SOURCE: SourceId = SourceId(1 << 16);
 
@@ -164,7 +162,7 @@ impl Engine {
         let default_port = if options.mode == Mode::PrintOnce {
             0
         } else {
-            NTP_PORT
+            ntp::PORT
         };
         let port = network.port.unwrap_or(default_port);
         let keys = Arc::new(Keys::default());

@@ -23,12 +23,10 @@ use truechimer_engine::engine::Engine;
 use truechimer_engine::event::{Event, Severity};
 use truechimer_engine::io::{FileJob, Input, Output, QueryId, ResolveError, Role, SocketId, SocketSpec};
 use truechimer_engine::time::{Mono, Now, Raw};
+use truechimer_engine::wire::ntp;
 
 /// Batches taken from one socket before others get their turn.
 const MAX_BATCHES: usize = 4;
-
-/// Where a source is asked, as far as routes are concerned.
-const NTP_PORT: u16 = 123;
 
 /// How long (s) the files of the leap second database are taken to be unchanged: chrony reads them at most
 /// this often.
@@ -352,12 +350,10 @@ impl Daemon {
         self.resolver.answered();
         let network = &self.config.network;
         let mut unreachable = result.clone().unwrap_or_default();
+        // The port does not matter to a route.
         unreachable.retain(|ip| {
-            let local = match ip {
-                IpAddr::V4(_) => network.bind_acq_v4.map(IpAddr::V4),
-                IpAddr::V6(_) => network.bind_acq_v6.map(IpAddr::V6),
-            };
-            !self.sockets.reaches(SocketAddr::new(*ip, NTP_PORT), local)
+            let local = network.acquisition_address(ip.is_ipv6());
+            !self.sockets.reaches(SocketAddr::new(*ip, ntp::PORT), local)
         });
         let input = Input::Resolved {
             query,

@@ -10,9 +10,9 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::NonZero;
 use std::thread::available_parallelism;
 use truechimer_engine::config::{CommandSocket, Config, Options, SourceKind, unsupported};
+use truechimer_engine::wire::ntp;
 
 const RUN_DIRECTORY: &str = "/run/chrony";
-const NTP_PORT: u16 = 123;
 const COMMAND_PORT: u16 = 323;
 
 /// Everything that is to be done, with all defaults filled in.
@@ -70,7 +70,7 @@ impl Settings {
         let query = mode == Mode::Query;
         let default = |port| if query { 0 } else { port };
         let network = &mut config.network;
-        network.port.get_or_insert(default(NTP_PORT));
+        network.port.get_or_insert(default(ntp::PORT));
         let port = *network.cmd_port.get_or_insert(default(COMMAND_PORT));
         let v4 = SocketAddr::from((network.bind_cmd_v4.unwrap_or(Ipv4Addr::LOCALHOST), port));
         let v6 = SocketAddr::from((network.bind_cmd_v6.unwrap_or(Ipv6Addr::LOCALHOST), port));

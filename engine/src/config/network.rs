@@ -314,6 +314,18 @@ pub struct NetworkConfig {
     pub nts: NtsConfig,
 }
 
+impl NetworkConfig {
+    /// Our address that requests to a family's sources leave from (`bindacqaddress`), if it is given.
+    #[must_use]
+    pub fn acquisition_address(&self, v6: bool) -> Option<IpAddr> {
+        if v6 {
+            self.bind_acq_v6.map(IpAddr::V6)
+        } else {
+            self.bind_acq_v4.map(IpAddr::V4)
+        }
+    }
+}
+
 impl Default for NetworkConfig {
     fn default() -> Self {
         Self {

@@ -14,11 +14,9 @@ use crate::sync::kernel::Change;
 use crate::sync::mono::MonoScale;
 use crate::sync::served::{Served, ServedTime};
 use crate::time::{Cooked, NtpTimestamp};
-use crate::wire::ntp::{Auth, Header, Mode, Packet};
+use crate::wire::ntp::{self, Auth, Header, Mode, Packet};
 use std::net::SocketAddr;
 
-/// NTP's port. Requests without a mode (version 1) from it get no answer, as they could be answers themselves.
-const NTP_PORT: u16 = 123;
 /// Poll interval that a server without a limit asks for, log2 s.
 const NO_INTERVAL: i8 = -19;
 
@@ -245,7 +243,8 @@ pub fn admit_packet(
     let mode = match request.mode {
         Mode::Active => Mode::Passive,
         Mode::Client => Mode::Server,
-        Mode::Undefined if request.version == 1 && from.port() != NTP_PORT => Mode::Server,
+        // From NTP's port it could be an answer itself.
+        Mode::Undefined if request.version == 1 && from.port() != ntp::PORT => Mode::Server,
         Mode::Undefined | Mode::Control | Mode::Private => return Verdict::Drop,
         Mode::Passive | Mode::Server | Mode::Broadcast => return Verdict::NotARequest,
     };

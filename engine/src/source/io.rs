@@ -73,10 +73,7 @@ impl Io {
             timers: Timers::default(),
             queue: VecDeque::new(),
             clients,
-            local: [
-                config.bind_acq_v4.map(IpAddr::V4),
-                config.bind_acq_v6.map(IpAddr::V6),
-            ],
+            local: [false, true].map(|v6| config.acquisition_address(v6)),
             permanent: [None; 2],
             ptp_port: config.ptp_port,
             ptp: [None; 2],

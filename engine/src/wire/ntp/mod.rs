@@ -20,6 +20,9 @@ pub use field::{Field, FieldKind, MonoRoot};
 pub use header::{Header, Mode};
 pub use packet::{Auth, Packet, ParseError};
 
+/// NTP's port.
+pub const PORT: u16 = 123;
+
 /// Octets of the header.
 pub const HEADER_LEN: usize = 48;
 
